@@ -4,3 +4,5 @@
 //! them. Text is in Chinese and English.
 
 pub mod chart;
+pub mod rules;
+pub mod shell;

@@ -1,0 +1,332 @@
+//! Days to a year: annual items with validity by month and year, level counts, composite index.
+
+use std::collections::BTreeMap;
+
+use jiff::civil::Date;
+use miyun_core::{Decimal, IndicatorId, Period};
+use serde::Serialize;
+
+use crate::daily::StationDays;
+use crate::edition::{AnnualItem, Cited, Edition, LimitCell, Places};
+use crate::exact::Exact;
+use crate::index::{Completeness, Index};
+
+/// Days of one statistic: the value of each day, `None` where it is not valid.
+pub type DaySeries = Vec<Option<Exact>>;
+
+/// The valid daily values of a station, one series per slot.
+#[must_use]
+pub fn valid_days(days: &StationDays) -> Vec<DaySeries> {
+    days.cells
+        .iter()
+        .map(|cells| cells.iter().map(|c| c.valid_value()).collect())
+        .collect()
+}
+
+/// Days of a month against what the rule needs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct MonthCount {
+    /// Year.
+    pub year: i16,
+    /// Month, from 1.
+    pub month: i8,
+    /// Valid days.
+    pub have: u32,
+    /// Days needed, `None` if no rule counts months.
+    pub need: Option<u32>,
+}
+
+/// One annual item of one year.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct AnnualValue {
+    /// Position in [`Edition::annual`].
+    pub item: usize,
+    /// Valid days.
+    pub days: u32,
+    /// Valid days by month.
+    pub months: Vec<MonthCount>,
+    /// True if year and every month have enough.
+    pub valid: bool,
+    /// The value, exact, also where it is not valid.
+    pub value: Option<Exact>,
+    /// The value from daily values that were rounded first.
+    pub value_from_rounded_days: Option<Exact>,
+    /// The value as compared.
+    pub rounded: Option<Decimal>,
+    /// True if the rounded value meets the limit; `None` without value or limit.
+    pub attained: Option<bool>,
+    /// (C - S) / S where exceeded, rounded; zero where attained.
+    pub multiple: Option<Decimal>,
+}
+
+impl AnnualValue {
+    /// Months with too few days.
+    pub fn short_months(&self) -> impl Iterator<Item = &MonthCount> {
+        self.months
+            .iter()
+            .filter(|m| m.need.is_some_and(|n| m.have < n))
+    }
+}
+
+/// The `p`-percentile (in percent) of `sorted`: `k = 1 + (n - 1) p / 100`, linear between
+/// neighbours.
+///
+/// # Clause
+/// HJ 663 Annex A.6. Equal to numpy's `linear` and a spreadsheet's `PERCENTILE.INC`.
+#[must_use]
+pub fn percentile(sorted: &[Exact], p: Decimal) -> Option<Exact> {
+    let n = sorted.len();
+    if n == 0 {
+        return None;
+    }
+    let p = p.normalize();
+    let den = 100 * 10i128.pow(p.scale());
+    let rank = i128::try_from(n - 1).ok()? * p.mantissa();
+    let s = usize::try_from(rank / den).ok()?.min(n - 1);
+    let rest = rank % den;
+    let low = sorted[s];
+    if rest == 0 || s + 1 >= n {
+        return Some(low);
+    }
+    low.checked_add(sorted[s + 1].checked_sub(low)?.scale(rest, den)?)
+}
+
+/// Indices into a day series of `first_day` that lie in `period`.
+#[must_use]
+pub fn day_range(first_day: Date, len: usize, period: &Period) -> std::ops::Range<usize> {
+    let offset = |d: Date| i64::from((d - first_day).get_days());
+    let from = period.from.map_or(0, offset).clamp(0, len as i64) as usize;
+    let until = period
+        .until
+        .map_or(len as i64, |u| offset(u) + 1)
+        .clamp(0, len as i64) as usize;
+    from..until.max(from)
+}
+
+impl Edition {
+    /// Every annual item over the days of `period` (a calendar year, or what of it is over).
+    ///
+    /// # Clause
+    /// HJ 663 items, percentile and rounding; GB 3095 Table 4 for the days that a year and its
+    /// months need.
+    #[must_use]
+    pub fn annual_values(
+        &self,
+        first_day: Date,
+        series: &[DaySeries],
+        period: &Period,
+    ) -> Vec<AnnualValue> {
+        self.annual
+            .iter()
+            .enumerate()
+            .map(|(k, item)| self.annual_value(k, item, first_day, &series[item.slot], period))
+            .collect()
+    }
+
+    fn annual_value(
+        &self,
+        k: usize,
+        item: &AnnualItem,
+        first_day: Date,
+        days: &DaySeries,
+        period: &Period,
+    ) -> AnnualValue {
+        let range = day_range(first_day, days.len(), period);
+        let places = &self.slots[item.slot].rounding.value;
+        let months = month_counts(first_day, days, period, item);
+        let have: u32 = months.iter().map(|m| m.have).sum();
+        let enough = item
+            .days_year
+            .as_ref()
+            .is_none_or(|need| have >= need.value);
+        let valid = enough && months.iter().all(|m| m.need.is_none_or(|n| m.have >= n));
+        let condense = |values: Vec<Exact>| match item.item.percentile {
+            None => Exact::mean(values),
+            Some(p) => {
+                let mut sorted = values;
+                sorted.sort_unstable();
+                percentile(&sorted, p)
+            }
+        };
+        let plain: Vec<Exact> = days[range].iter().flatten().copied().collect();
+        let rounded_first: Vec<Exact> = plain
+            .iter()
+            .filter_map(|v| Exact::from_decimal(v.round(places.decimals, places.rule)))
+            .collect();
+        let value = condense(plain);
+        let rounded = value.map(|v| v.round(places.decimals, places.rule));
+        let (attained, multiple) = match (rounded, &item.limit) {
+            (Some(c), Some(l)) => judge(c, l, &self.multiple_rounding.value),
+            _ => (None, None),
+        };
+        AnnualValue {
+            item: k,
+            days: have,
+            months,
+            valid,
+            value,
+            value_from_rounded_days: condense(rounded_first),
+            rounded,
+            attained,
+            multiple,
+        }
+    }
+
+    /// The composite index of city ranking, `None` if the edition has none or a term has no value.
+    ///
+    /// # Clause
+    /// Sum of `C_i / S_i` over the six items, by weight, two decimals.
+    #[must_use]
+    pub fn composite(&self, values: &[AnnualValue]) -> Option<Decimal> {
+        let ranking = self.ranking.as_ref()?;
+        let mut sum = Exact::steps(0);
+        for (k, limit, weight) in &ranking.terms {
+            let c = Exact::from_decimal(values.get(*k)?.rounded?)?;
+            let one = i128::from(crate::exact::ONE);
+            let ratio = c.scale(one, i128::from(limit.value.steps))?;
+            let weighted = ratio.scale(i128::from(crate::exact::steps_of(*weight)?), one)?;
+            sum = sum.checked_add(weighted)?;
+        }
+        let p = &ranking.rounding.value;
+        Some(sum.round(p.decimals, p.rule))
+    }
+}
+
+/// Whether `c` meets the limit, and by how much it does not.
+#[must_use]
+pub fn judge(
+    c: Decimal,
+    limit: &Cited<LimitCell>,
+    places: &Places,
+) -> (Option<bool>, Option<Decimal>) {
+    let s = limit.value.limit.value;
+    if !limit.value.limit.breach.broken(c, s) {
+        return (
+            Some(true),
+            Some(miyun_core::round(
+                Decimal::ZERO,
+                places.decimals,
+                places.rule,
+            )),
+        );
+    }
+    let multiple = (c - s)
+        .checked_div(s)
+        .map(|m| miyun_core::round(m, places.decimals, places.rule));
+    (Some(false), multiple)
+}
+
+fn month_counts(
+    first_day: Date,
+    days: &DaySeries,
+    period: &Period,
+    item: &AnnualItem,
+) -> Vec<MonthCount> {
+    let mut counts: BTreeMap<(i16, i8), u32> = BTreeMap::new();
+    let range = day_range(first_day, days.len(), period);
+    // Every month of the period counts, also one without a single row.
+    let (from, until) = (
+        period.from.unwrap_or(first_day),
+        period
+            .until
+            .unwrap_or_else(|| date_of(first_day, days.len().saturating_sub(1))),
+    );
+    let mut m = from.first_of_month();
+    while m <= until {
+        counts.insert((m.year(), m.month()), 0);
+        m = m.saturating_add(jiff::Span::new().months(1));
+    }
+    let mut date = date_of(first_day, range.start);
+    for value in &days[range] {
+        if value.is_some() {
+            *counts.entry((date.year(), date.month())).or_default() += 1;
+        }
+        date = date.saturating_add(jiff::Span::new().days(1));
+    }
+    counts
+        .into_iter()
+        .map(|((year, month), have)| {
+            let rule = if month == 2 {
+                item.days_february.as_ref().or(item.days_month.as_ref())
+            } else {
+                item.days_month.as_ref()
+            };
+            MonthCount {
+                year,
+                month,
+                have,
+                need: rule.map(|r| r.value),
+            }
+        })
+        .collect()
+}
+
+/// The date `days` after `first_day`.
+#[must_use]
+pub fn date_of(first_day: Date, days: usize) -> Date {
+    first_day
+        .saturating_add(jiff::Span::new().days(i64::try_from(days).unwrap_or(0).min(4_000_000)))
+}
+
+/// Counts of a year of indices.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+pub struct DayCounts {
+    /// Days with a published index.
+    pub published: u32,
+    /// Days without.
+    pub not_published: u32,
+    /// Days by level, from level 1.
+    pub levels: Vec<u32>,
+    /// Days of level 1 and 2.
+    pub good: u32,
+    /// Days of level 5 and 6.
+    pub heavy: u32,
+    /// Good days in percent of published days.
+    pub good_percent: Option<Decimal>,
+    /// Days above level 2 by primary pollutant; a tie counts for each.
+    pub primary: BTreeMap<IndicatorId, u32>,
+}
+
+/// Index above which a day is counted under its primary pollutant: the top of level 2.
+fn top_of_good(edition: &Edition) -> Option<u16> {
+    let high = edition.levels.get(1)?.value.high?;
+    u16::try_from(high.trunc().mantissa()).ok()
+}
+
+impl Edition {
+    /// Level counts over a run of daily indices. Good days are levels 1 and 2, heavy days 5 and 6.
+    #[must_use]
+    pub fn day_counts<'a>(&self, indices: impl IntoIterator<Item = &'a Index>) -> DayCounts {
+        let mut c = DayCounts {
+            levels: vec![0; self.levels.len()],
+            ..DayCounts::default()
+        };
+        let top = top_of_good(self);
+        for index in indices {
+            let (Some(aqi), Some(level)) = (
+                index.aqi.filter(|_| index.status != Completeness::None),
+                index.level,
+            ) else {
+                c.not_published += 1;
+                continue;
+            };
+            c.published += 1;
+            if let Some(n) = c.levels.get_mut(usize::from(level) - 1) {
+                *n += 1;
+            }
+            c.good += u32::from(level <= 2);
+            c.heavy += u32::from(level >= 5);
+            if top.is_some_and(|t| aqi > t) {
+                for name in self.primary_names(index) {
+                    *c.primary.entry(name.clone()).or_default() += 1;
+                }
+            }
+        }
+        if c.published > 0 {
+            let p = &self.percent_rounding.value;
+            let share = Decimal::from(c.good) * Decimal::ONE_HUNDRED / Decimal::from(c.published);
+            c.good_percent = Some(miyun_core::round(share, p.decimals, p.rule));
+        }
+        c
+    }
+}

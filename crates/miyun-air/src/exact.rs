@@ -1,0 +1,198 @@
+//! Exact values: integers of 10^-6 units and fractions of them, so that a half is a half and
+//! rounding has nothing to guess.
+
+use std::cmp::Ordering;
+
+use miyun_core::decimal::Rounding;
+use miyun_core::{Decimal, observation::VALUE_SCALE};
+use serde::{Serialize, Serializer};
+
+/// How many integer steps one unit has.
+pub const ONE: i64 = 10i64.pow(VALUE_SCALE);
+
+/// A fraction of 10^-6 units: the value is `num / den * 10^-6`. Always reduced, `den > 0`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Exact {
+    num: i128,
+    den: i128,
+}
+
+fn gcd(mut a: i128, mut b: i128) -> i128 {
+    while b != 0 {
+        (a, b) = (b, a % b);
+    }
+    a.abs()
+}
+
+impl Exact {
+    /// `num / den` 10^-6 units. `den` must not be zero.
+    #[must_use]
+    pub fn new(num: i128, den: i128) -> Self {
+        debug_assert!(den != 0);
+        let g = gcd(num, den).max(1) * den.signum();
+        Self {
+            num: num / g,
+            den: den / g,
+        }
+    }
+
+    /// `value` 10^-6 units.
+    #[must_use]
+    pub fn steps(value: i64) -> Self {
+        Self {
+            num: i128::from(value),
+            den: 1,
+        }
+    }
+
+    /// The decimal, `None` if it has more than six decimals or is too large.
+    #[must_use]
+    pub fn from_decimal(value: Decimal) -> Option<Self> {
+        steps_of(value).map(Self::steps)
+    }
+
+    /// The sum, `None` on overflow.
+    #[must_use]
+    pub fn checked_add(self, other: Self) -> Option<Self> {
+        let g = gcd(self.den, other.den);
+        let den = self.den.checked_mul(other.den / g)?;
+        let a = self.num.checked_mul(other.den / g)?;
+        let b = other.num.checked_mul(self.den / g)?;
+        Some(Self::new(a.checked_add(b)?, den))
+    }
+
+    /// The difference, `None` on overflow.
+    #[must_use]
+    pub fn checked_sub(self, other: Self) -> Option<Self> {
+        self.checked_add(Self {
+            num: -other.num,
+            den: other.den,
+        })
+    }
+
+    /// The product with `num / den`, `None` on overflow.
+    #[must_use]
+    pub fn scale(self, num: i128, den: i128) -> Option<Self> {
+        let (a, b) = (Self::new(num, self.den), Self::new(self.num, den));
+        Some(Self::new(
+            a.num.checked_mul(b.num)?,
+            a.den.checked_mul(b.den)?,
+        ))
+    }
+
+    /// The mean of the values, `None` if there are none or the sum overflows.
+    #[must_use]
+    pub fn mean(values: impl IntoIterator<Item = Self>) -> Option<Self> {
+        let mut sum = Self::steps(0);
+        let mut n = 0i128;
+        for v in values {
+            sum = sum.checked_add(v)?;
+            n += 1;
+        }
+        if n == 0 { None } else { sum.scale(1, n) }
+    }
+
+    /// The value with `places` decimals (at most six) under `rule`.
+    #[must_use]
+    pub fn round(self, places: u32, rule: Rounding) -> Decimal {
+        let places = places.min(VALUE_SCALE);
+        let unit = i128::from(10i64.pow(VALUE_SCALE - places));
+        let q = round_div(self.num, self.den.saturating_mul(unit), rule);
+        Decimal::from_i128_with_scale(q, places)
+    }
+
+    /// The value as a float, for statistics and drawing only.
+    #[must_use]
+    pub fn to_f64(self) -> f64 {
+        self.num as f64 / self.den as f64 / ONE as f64
+    }
+}
+
+impl PartialOrd for Exact {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Exact {
+    fn cmp(&self, other: &Self) -> Ordering {
+        match (
+            self.num.checked_mul(other.den),
+            other.num.checked_mul(self.den),
+        ) {
+            (Some(a), Some(b)) => a.cmp(&b),
+            _ => self.to_f64().total_cmp(&other.to_f64()),
+        }
+    }
+}
+
+/// Six decimals, half to even: how exact values are printed.
+impl Serialize for Exact {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Serialize::serialize(&self.round(VALUE_SCALE, Rounding::HalfEven), serializer)
+    }
+}
+
+/// `num / den` to an integer under `rule`.
+#[must_use]
+pub fn round_div(num: i128, den: i128, rule: Rounding) -> i128 {
+    debug_assert!(den > 0);
+    let (q, r) = (num.div_euclid(den), num.rem_euclid(den));
+    // r < den, so den - r > 0; comparing r with den - r compares 2r with den without overflow.
+    let half = r.cmp(&(den - r));
+    let up = match rule {
+        Rounding::HalfEven => half == Ordering::Greater || (half == Ordering::Equal && q % 2 != 0),
+        Rounding::HalfUp => half == Ordering::Greater || (half == Ordering::Equal && num >= 0),
+        Rounding::Ceiling => r > 0,
+        Rounding::Truncate => r > 0 && num < 0,
+    };
+    q + i128::from(up)
+}
+
+/// A decimal as 10^-6 steps, `None` if that is not exact.
+#[must_use]
+pub fn steps_of(value: Decimal) -> Option<i64> {
+    let mut scaled = value.normalize();
+    if scaled.scale() > VALUE_SCALE {
+        return None;
+    }
+    scaled.rescale(VALUE_SCALE);
+    i64::try_from(scaled.mantissa()).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn a_half_goes_to_the_even_digit() {
+        // 1210 / 20 = 60.5 exactly: 60 under GB/T 8170, 61 for those who round half up.
+        let v = Exact::new(1210 * i128::from(ONE), 20);
+        assert_eq!(v.round(0, Rounding::HalfEven).to_string(), "60");
+        assert_eq!(v.round(0, Rounding::HalfUp).to_string(), "61");
+        assert_eq!(v.round(1, Rounding::HalfEven).to_string(), "60.5");
+    }
+
+    proptest! {
+        #[test]
+        fn rounding_a_fraction_agrees_with_rounding_its_decimal(n in -1_000_000_000i64..1_000_000_000, places in 0u32..6) {
+            // Denominators 2^a 5^b have finite decimals, so Decimal is a second way to the answer.
+            for den in [1i64, 2, 4, 8, 20] {
+                let exact = Exact::new(i128::from(n), i128::from(den));
+                let decimal = Decimal::new(n, 6) / Decimal::from(den);
+                for rule in [Rounding::HalfEven, Rounding::HalfUp, Rounding::Ceiling, Rounding::Truncate] {
+                    prop_assert_eq!(exact.round(places, rule), miyun_core::round(decimal, places, rule));
+                }
+            }
+        }
+
+        #[test]
+        fn sums_do_not_depend_on_the_order(values in proptest::collection::vec((-10_000_000i64..10_000_000, 1i128..25), 1..40)) {
+            let exact: Vec<Exact> = values.iter().map(|(n, d)| Exact::new(i128::from(*n), *d)).collect();
+            let mut back = exact.clone();
+            back.reverse();
+            prop_assert_eq!(Exact::mean(exact), Exact::mean(back));
+        }
+    }
+}

@@ -1,0 +1,2 @@
+mod out;
+fn main() {}
