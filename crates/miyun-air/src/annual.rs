@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::daily::StationDays;
 use crate::edition::{AnnualItem, Cited, Edition, LimitCell, Places};
 use crate::exact::Exact;
-use crate::index::{Completeness, Index};
+use crate::index::Index;
 
 /// Days of one statistic: the value of each day, `None` where it is not valid.
 pub type DaySeries = Vec<Option<Exact>>;
@@ -303,10 +303,7 @@ impl Edition {
         };
         let top = top_of_good(self);
         for index in indices {
-            let (Some(aqi), Some(level)) = (
-                index.aqi.filter(|_| index.status != Completeness::None),
-                index.level,
-            ) else {
+            let (Some(aqi), Some(level)) = (index.aqi, index.level) else {
                 c.not_published += 1;
                 continue;
             };

@@ -2,6 +2,7 @@
 //! rounding has nothing to guess.
 
 use std::cmp::Ordering;
+use std::fmt;
 
 use miyun_core::decimal::Rounding;
 use miyun_core::{Decimal, observation::VALUE_SCALE};
@@ -104,7 +105,7 @@ impl Exact {
     /// The value as a float, for statistics and drawing only.
     #[must_use]
     pub fn to_f64(self) -> f64 {
-        self.num as f64 / self.den as f64 / ONE as f64
+        self.num as f64 / (self.den as f64 * ONE as f64)
     }
 }
 
@@ -126,10 +127,17 @@ impl Ord for Exact {
     }
 }
 
-/// Six decimals, half to even: how exact values are printed.
+/// Six decimals of the nearest double: for reading and for comparison with other programs, which
+/// print that. Rules round the fraction itself ([`Exact::round`]), never this text.
+impl fmt::Display for Exact {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:.6}", self.to_f64())
+    }
+}
+
 impl Serialize for Exact {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        Serialize::serialize(&self.round(VALUE_SCALE, Rounding::HalfEven), serializer)
+        serializer.collect_str(self)
     }
 }
 

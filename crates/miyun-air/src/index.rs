@@ -17,9 +17,24 @@ pub enum Completeness {
     Full,
     /// Some are missing and the index is published because it is high enough (HJ 633-2026, 5.3.1).
     Partial,
-    /// Not published.
+    /// Some are missing and the index is not published.
     #[serde(rename = "NA")]
     None,
+    /// No indicator has a valid value.
+    NoData,
+}
+
+impl Completeness {
+    /// The word used in files.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Full => "full",
+            Self::Partial => "partial",
+            Self::None => "NA",
+            Self::NoData => "no-data",
+        }
+    }
 }
 
 /// What an edition without a completeness rule does with days that miss an indicator.
@@ -116,9 +131,10 @@ impl Edition {
         let status = match max {
             Some(_) if complete => Completeness::Full,
             Some(m) if threshold.is_some_and(|t| i64::from(m) > t) => Completeness::Partial,
-            _ => Completeness::None,
+            Some(_) => Completeness::None,
+            None => Completeness::NoData,
         };
-        let aqi = max.filter(|_| status != Completeness::None);
+        let aqi = max.filter(|_| matches!(status, Completeness::Full | Completeness::Partial));
         let primary = match aqi {
             Some(a) if i64::from(a) > self.primary_above.value => {
                 (0..sub.len()).filter(|i| sub[*i] == Some(a)).collect()
