@@ -5,11 +5,16 @@
 //! prescribed, arithmetic is exact ([`Exact`]).
 
 pub mod annual;
+pub mod budget;
+pub mod city;
 pub mod daily;
 pub mod edition;
 pub mod exact;
 pub mod hours;
 pub mod index;
+pub mod replay;
+pub mod trend;
+pub mod warning;
 
 pub use annual::{AnnualValue, DayCounts, DaySeries, valid_days};
 pub use daily::{DayCell, StationDays, station_days};

@@ -234,3 +234,51 @@ fn annual_summaries() {
         }
     }
 }
+
+#[test]
+fn trends_of_monthly_means() {
+    let e = edition("2012");
+    for (set, label) in SETS {
+        let Some(expected) = rows(&format!("{set}/trends.csv")) else {
+            return;
+        };
+        for r in &expected {
+            let hours = prsa(&r["station"], label).unwrap();
+            let days = valid_days(&station_days(&hours, &e));
+            let name = if r["item"] == "O3_8h" {
+                "O3"
+            } else {
+                &r["item"]
+            };
+            let item = e.annual.iter().find(|a| a.item.indicator == *name).unwrap();
+            let t = miyun_air::trend::trends(&miyun_air::trend::monthly(
+                hours.first_day,
+                &days[item.slot],
+                item,
+            ));
+            let at = format!("{set} {} {name}", r["station"]);
+            let (plain, seasonal) = (t.plain.unwrap(), t.seasonal.unwrap());
+            assert_eq!(t.months.to_string(), r["n_months"], "{at}");
+            assert_eq!(plain.s.to_string(), r["mk_S"], "{at}");
+            assert_eq!(seasonal.s.to_string(), r["seasonal_mk_S"], "{at}");
+            for (value, column) in [
+                (plain.slope_per_year, "theil_sen_per_year"),
+                (plain.z, "mk_z"),
+                (plain.p, "mk_p"),
+                (seasonal.slope_per_year, "seasonal_sen_per_year"),
+                (seasonal.z, "seasonal_mk_z"),
+                (seasonal.p, "seasonal_mk_p"),
+            ] {
+                let want: f64 = r[column].parse().unwrap();
+                assert!(
+                    (value - want).abs() <= 0.6e-6,
+                    "{at} {column}: {value} {want}"
+                );
+            }
+            assert!(
+                plain.low <= plain.slope_per_year && plain.slope_per_year <= plain.high,
+                "{at}"
+            );
+        }
+    }
+}

@@ -1,1 +1,161 @@
-//! Observations: a durable Parquet lake, importers at its edge, SQL on DataFusion. The only crate that knows DataFusion.
+//! Observations as Parquet files that any Arrow, DuckDB or pandas user can open, made visible by
+//! commits.
+//!
+//! A lake is a folder:
+//! ```text
+//! observations/medium=air/year=2016/<digest>.parquet   immutable parts, sorted by subject, indicator, time
+//! assessments/<digest>.parquet                          results, append-only
+//! commits/000001-<digest>.json                          what is visible; the rename of this file is the commit
+//! ```
+//! A part that no commit names does not exist for readers. A crash at any moment leaves the old
+//! state or the new one; leftovers are swept by the next import.
+
+mod assessments;
+mod commit;
+mod import;
+mod part;
+mod read;
+mod sql;
+
+use std::path::{Path, PathBuf};
+
+use miyun_core::{Series, Subject};
+
+pub use assessments::RunInfo;
+pub use commit::{Commit, FileInfo, PartInfo, Span};
+pub use import::{ImportFile, ImportReport};
+pub use read::{Dense, Request, Row, SubjectHours};
+pub use sql::{Functions, IndexFunction, SqlTable};
+
+/// Why a lake could not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum LakeError {
+    /// A file or folder could not be read or written.
+    #[error("{path}: {error}")]
+    Io {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        error: std::io::Error,
+    },
+    /// A commit file does not parse.
+    #[error(
+        "{path}: damaged commit: {reason}; restore it from a backup or remove it to forget its import"
+    )]
+    Commit {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
+    /// A Parquet file could not be read or written.
+    #[error("{path}: {reason}")]
+    Parquet {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
+    /// Another process is importing.
+    #[error("{0} is locked by another import; wait for it to end")]
+    Locked(PathBuf),
+    /// A query failed.
+    #[error("query: {0}")]
+    Query(String),
+    /// A query that would change something.
+    #[error("only queries are allowed here, not {0}")]
+    ReadOnly(String),
+    /// The same file with other properties.
+    #[error(
+        "{file} was imported on {on} as {was}, now it is declared {now}: a file is imported once; use --interval when evaluating to read its labels another way"
+    )]
+    Redeclared {
+        /// The file.
+        file: String,
+        /// When it was imported.
+        on: String,
+        /// How it was declared.
+        was: String,
+        /// How it is declared now.
+        now: String,
+    },
+}
+
+impl LakeError {
+    pub(crate) fn io(path: &Path, error: std::io::Error) -> Self {
+        Self::Io {
+            path: path.to_owned(),
+            error,
+        }
+    }
+    pub(crate) fn parquet(path: &Path, reason: impl ToString) -> Self {
+        Self::Parquet {
+            path: path.to_owned(),
+            reason: reason.to_string(),
+        }
+    }
+}
+
+/// A lake as of the moment it was opened.
+#[derive(Debug, Clone)]
+pub struct Lake {
+    root: PathBuf,
+    commits: Vec<Commit>,
+}
+
+impl Lake {
+    /// Opens the lake in `root`; the folder is made if it is absent.
+    ///
+    /// # Errors
+    /// [`LakeError`] if the folder cannot be made or a commit is damaged.
+    pub fn open(root: impl Into<PathBuf>) -> Result<Self, LakeError> {
+        let root = root.into();
+        for dir in ["observations", "assessments", "commits"] {
+            let path = root.join(dir);
+            std::fs::create_dir_all(&path).map_err(|e| LakeError::io(&path, e))?;
+        }
+        let commits = commit::read_all(&root)?;
+        Ok(Self { root, commits })
+    }
+
+    /// The folder.
+    #[must_use]
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Imports, oldest first.
+    #[must_use]
+    pub fn commits(&self) -> &[Commit] {
+        &self.commits
+    }
+
+    /// Every subject; a later import's description wins.
+    #[must_use]
+    pub fn subjects(&self) -> Vec<Subject> {
+        let mut out: Vec<Subject> = Vec::new();
+        for s in self.commits.iter().rev().flat_map(|c| &c.subjects) {
+            if !out.iter().any(|o| o.id == s.id) {
+                out.push(s.clone());
+            }
+        }
+        out.sort_by(|a, b| a.id.cmp(&b.id));
+        out
+    }
+
+    /// Every series.
+    #[must_use]
+    pub fn series(&self) -> Vec<Series> {
+        let mut out: Vec<Series> = self
+            .commits
+            .iter()
+            .flat_map(|c| &c.series)
+            .cloned()
+            .collect();
+        out.sort_by(|a, b| {
+            (&a.subject, &a.indicator, &a.unit).cmp(&(&b.subject, &b.indicator, &b.unit))
+        });
+        out.dedup();
+        out
+    }
+}

@@ -1,0 +1,68 @@
+//! Stations to a city.
+
+use miyun_core::Decimal;
+
+use crate::annual::DaySeries;
+use crate::edition::Edition;
+use crate::exact::{Exact, steps_of};
+use crate::index::{Incomplete, Index};
+
+/// Daily values of a city: the mean of its stations' valid daily values, slot by slot. A day needs
+/// `share_percent` of the stations (HJ 663 6.1.5, unverified); `None` asks for one station.
+///
+/// `stations[k][slot]` are the valid days of station `k`; control stations must be left out by the
+/// caller. All series have the same first day and length.
+#[must_use]
+pub fn city_days(stations: &[Vec<DaySeries>], share_percent: Option<Decimal>) -> Vec<DaySeries> {
+    let Some(first) = stations.first() else {
+        return Vec::new();
+    };
+    let need = share_percent.map_or(1, |s| {
+        let n = (Decimal::from(stations.len()) * s / Decimal::ONE_HUNDRED).ceil();
+        usize::try_from(n.mantissa()).unwrap_or(1).max(1)
+    });
+    (0..first.len())
+        .map(|slot| {
+            (0..first[slot].len())
+                .map(|day| {
+                    let values: Vec<Exact> = stations.iter().filter_map(|s| s[slot][day]).collect();
+                    if values.len() < need {
+                        None
+                    } else {
+                        Exact::mean(values)
+                    }
+                })
+                .collect()
+        })
+        .collect()
+}
+
+impl Edition {
+    /// The index of every day from daily values; a slot without a value that day is missing.
+    #[must_use]
+    pub fn series_indices(&self, series: &[DaySeries], incomplete: Incomplete) -> Vec<Index> {
+        let days = series.first().map_or(0, Vec::len);
+        (0..days)
+            .map(|d| {
+                let mut complete = true;
+                let sub = self
+                    .slots
+                    .iter()
+                    .zip(series)
+                    .map(|(slot, values)| {
+                        let scale = slot.scale.as_ref()?;
+                        let Some(v) = values[d] else {
+                            complete = false;
+                            return None;
+                        };
+                        let c = steps_of(
+                            v.round(slot.rounding.value.decimals, slot.rounding.value.rule),
+                        )?;
+                        scale.value.sub_index(c, self.index_rounding.value.rule)
+                    })
+                    .collect();
+                self.index(sub, complete, incomplete)
+            })
+            .collect()
+    }
+}
