@@ -1,7 +1,7 @@
 //! Binds lake, rulebook and bodies of knowledge into assessments that answer why.
 
 pub mod air;
-mod trace;
+pub mod trace;
 
 use std::collections::BTreeMap;
 
@@ -28,7 +28,9 @@ pub enum AssessError {
     #[error("{0}")]
     NoData(String),
     /// A period that cannot be assessed.
-    #[error("{0}: air is assessed over whole days with both ends given, for example 2016 or 2016-01-01..2016-06-30")]
+    #[error(
+        "{0}: air is assessed over whole days with both ends given, for example 2016 or 2016-01-01..2016-06-30"
+    )]
     Period(Period),
 }
 
@@ -37,15 +39,25 @@ pub enum AssessError {
 pub fn words(book: &Rulebook) -> Words {
     let v = book.vocabulary();
     Words {
-        indicators: v.indicators.iter().map(|i| (i.id.to_string(), i.unit.clone())).collect(),
-        units: v.units.iter().map(|u| (u.unit.id.to_string(), u.unit.dimension.clone())).collect(),
+        indicators: v
+            .indicators
+            .iter()
+            .map(|i| (i.id.to_string(), i.unit.clone()))
+            .collect(),
+        units: v
+            .units
+            .iter()
+            .map(|u| (u.unit.id.to_string(), u.unit.dimension.clone()))
+            .collect(),
     }
 }
 
 /// Medium of an indicator, for the partitions of the lake.
 #[must_use]
 pub fn medium(book: &Rulebook, indicator: &str) -> String {
-    book.vocabulary().indicator(indicator).map_or("other".into(), |i| i.medium.clone())
+    book.vocabulary()
+        .indicator(indicator)
+        .map_or("other".into(), |i| i.medium.clone())
 }
 
 /// An edition with the words that describe it.
@@ -72,7 +84,11 @@ pub enum EditionChoice {
 ///
 /// # Errors
 /// [`ResolveError`] naming what is not in force.
-pub fn air_sources<'b>(book: &'b Rulebook, place: &JurisdictionId, on: Date) -> Result<Sources<'b>, ResolveError> {
+pub fn air_sources<'b>(
+    book: &'b Rulebook,
+    place: &JurisdictionId,
+    on: Date,
+) -> Result<Sources<'b>, ResolveError> {
     let method = |role: &str| book.in_force(InstrumentKind::Method, "air", role, place, on);
     let find = |r: Result<&'b Instrument, ResolveError>| r;
     Ok(Sources {
@@ -87,7 +103,13 @@ pub fn air_sources<'b>(book: &'b Rulebook, place: &JurisdictionId, on: Date) -> 
 ///
 /// # Errors
 /// [`AssessError`] if there is no such edition or nothing is in force.
-pub fn air_edition(book: &Rulebook, choice: &EditionChoice, place: &JurisdictionId, class: &str, until: Date) -> Result<NamedEdition, AssessError> {
+pub fn air_edition(
+    book: &Rulebook,
+    choice: &EditionChoice,
+    place: &JurisdictionId,
+    class: &str,
+    until: Date,
+) -> Result<NamedEdition, AssessError> {
     let (name, as_of) = match choice {
         EditionChoice::InForce => ("in-force".to_owned(), until),
         EditionChoice::Named(n) => (n.clone(), book.edition("air", n)?.as_of),
@@ -95,7 +117,11 @@ pub fn air_edition(book: &Rulebook, choice: &EditionChoice, place: &Jurisdiction
     let sources = air_sources(book, place, as_of)?;
     let stage = sources.criterion.stage_on(as_of).map(|s| s.id.clone());
     let edition = Edition::compile(sources, stage.as_deref(), class)?;
-    Ok(NamedEdition { name, as_of, edition })
+    Ok(NamedEdition {
+        name,
+        as_of,
+        edition,
+    })
 }
 
 /// Functions for SQL that need rules: `iaqi(indicator, statistic, value, edition)`.
@@ -103,10 +129,17 @@ pub fn air_edition(book: &Rulebook, choice: &EditionChoice, place: &Jurisdiction
 /// # Errors
 /// [`AssessError`] if an edition of the rulebook does not compile.
 pub fn sql_functions(book: &Rulebook) -> Result<Functions, AssessError> {
-    let place: JurisdictionId = JurisdictionId::new("CN").map_err(|e| AssessError::NoData(e.to_string()))?;
+    let place: JurisdictionId =
+        JurisdictionId::new("CN").map_err(|e| AssessError::NoData(e.to_string()))?;
     let mut editions = BTreeMap::new();
     for e in book.editions() {
-        let named = air_edition(book, &EditionChoice::Named(e.id.clone()), &place, "2", e.as_of)?;
+        let named = air_edition(
+            book,
+            &EditionChoice::Named(e.id.clone()),
+            &place,
+            "2",
+            e.as_of,
+        )?;
         editions.insert(e.id.clone(), named.edition);
     }
     Ok(Functions {

@@ -59,6 +59,8 @@ pub struct PartInfo {
 pub struct Span {
     /// Position in [`Commit::series`].
     pub series: usize,
+    /// Position in [`Commit::files`] of the file that the rows came from.
+    pub file: usize,
     /// Row group of the part.
     pub group: usize,
     /// First row inside the group.

@@ -317,7 +317,7 @@ fn write_parts(
     partitions: Vec<(String, Vec<Run>)>,
 ) -> Result<Vec<PartInfo>, LakeError> {
     let queue = std::sync::Mutex::new(partitions);
-    let work = || {
+    let work = || -> Result<Vec<PartInfo>, LakeError> {
         let mut done = Vec::new();
         loop {
             let next = queue

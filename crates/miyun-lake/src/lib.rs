@@ -13,6 +13,7 @@
 mod assessments;
 mod commit;
 mod import;
+mod parquet_in;
 mod part;
 mod read;
 mod sql;
@@ -24,6 +25,7 @@ use miyun_core::{Series, Subject};
 pub use assessments::RunInfo;
 pub use commit::{Commit, FileInfo, PartInfo, Span};
 pub use import::{ImportFile, ImportReport};
+pub use parquet_in::read_parquet;
 pub use read::{Dense, Request, Row, SubjectHours};
 pub use sql::{Functions, IndexFunction, SqlTable};
 
@@ -59,6 +61,9 @@ pub enum LakeError {
     /// Another process is importing.
     #[error("{0} is locked by another import; wait for it to end")]
     Locked(PathBuf),
+    /// A file to import could not be read.
+    #[error(transparent)]
+    Read(#[from] miyun_import::ReadError),
     /// A query failed.
     #[error("query: {0}")]
     Query(String),

@@ -116,6 +116,7 @@ pub(crate) fn write(
             .map_err(|e| fail(&e))?;
         info.spans.push(Span {
             series: run.series,
+            file: run.file,
             group,
             start: in_group,
             rows: run.value.len(),

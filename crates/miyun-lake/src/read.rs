@@ -181,17 +181,7 @@ impl Lake {
                     Dense::empty(series, r)
                 });
                 dense.overlay(r, span, *first, columns);
-                for origin in unit
-                    .commit
-                    .files
-                    .iter()
-                    .map(|f| &f.digest)
-                    .filter(|_| unit.commit.files.len() == 1)
-                {
-                    if !dense.origins.contains(origin) {
-                        dense.origins.push(origin.clone());
-                    }
-                }
+                dense.name_origin(unit.commit, span);
             }
         }
         let mut subjects: BTreeMap<SubjectId, Vec<Dense>> = BTreeMap::new();
@@ -256,6 +246,7 @@ impl Lake {
                         hours.series.push(Dense::empty(series, r));
                     }
                     if let Some(dense) = hours.series.last_mut() {
+                        dense.name_origin(u.commit, span);
                         dense.overlay(r, span, first, &columns);
                     }
                 }
@@ -412,6 +403,16 @@ impl Dense {
         }
     }
 
+    fn name_origin(&mut self, commit: &Commit, span: &Span) {
+        if let Some(file) = commit
+            .files
+            .get(span.file)
+            .filter(|f| !self.origins.contains(&f.digest))
+        {
+            self.origins.push(file.digest.clone());
+        }
+    }
+
     fn overlay(&mut self, r: &Request<'_>, span: &Span, first: usize, c: &Columns) {
         let start = first_label_s(r.first_day, &self.series, self.interval);
         let rows = span.start - first..span.start - first + span.rows;
@@ -444,7 +445,7 @@ fn in_order<I: Sync, T: Send>(
     work: impl Fn(&I) -> Result<T, LakeError> + Sync,
 ) -> Result<Vec<T>, LakeError> {
     let next = std::sync::atomic::AtomicUsize::new(0);
-    let run = || {
+    let run = || -> Result<Vec<(usize, T)>, LakeError> {
         let mut done = Vec::new();
         loop {
             let i = next.fetch_add(1, std::sync::atomic::Ordering::Relaxed);

@@ -4,5 +4,6 @@
 //! them. Text is in Chinese and English.
 
 pub mod chart;
+pub mod report;
 pub mod rules;
 pub mod shell;
