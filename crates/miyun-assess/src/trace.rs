@@ -45,8 +45,106 @@ pub(crate) fn annual(ev: &AirEvaluation, record: &Record) -> Vec<Assessment> {
         for value in &place.items {
             out.push(item(ev, record, place, value));
         }
+        out.extend(counts(ev, record, place));
     }
     out
+}
+
+/// Good days, heavy days and the share of good days: figures without a limit of their own.
+fn counts(ev: &AirEvaluation, record: &Record, place: &PlaceResult) -> Vec<Assessment> {
+    let c = &place.counts;
+    let e = &ev.edition.edition;
+    let rows = [
+        (
+            "good-days",
+            "annual-count",
+            "d",
+            Some(Decimal::from(c.good)),
+            "days of level 1 and 2",
+        ),
+        (
+            "heavy-days",
+            "annual-count",
+            "d",
+            Some(Decimal::from(c.heavy)),
+            "days of level 5 and 6",
+        ),
+        (
+            "good-day-ratio",
+            "annual-ratio",
+            "%",
+            c.good_percent,
+            "good days in percent of published days",
+        ),
+    ];
+    let breakpoints = e.slots.iter().find_map(|s| s.scale.as_ref());
+    rows.into_iter()
+        .filter_map(|(indicator, statistic, unit, value, what)| {
+            let mut rules: Vec<RuleUse> = e
+                .levels
+                .iter()
+                .map(|l| {
+                    rule(
+                        "level",
+                        l,
+                        format!(
+                            "level {} {}: from {}",
+                            l.value.level, l.value.name.en, l.value.low
+                        ),
+                    )
+                })
+                .collect();
+            rules.extend(breakpoints.map(|b| {
+                rule(
+                    "breakpoints",
+                    b,
+                    "sub-indices by interpolation, rounded up; the index is the largest".into(),
+                )
+            }));
+            let not_published = (c.not_published > 0)
+                .then(|| format!("{} days without a published index", c.not_published));
+            Some(sealed(Assessment {
+                id: unsealed(),
+                subject: place.subject.id.clone(),
+                indicator: indicator.parse().ok()?,
+                statistic: statistic.parse().ok()?,
+                period: ev.request.period,
+                value,
+                value_unrounded: value,
+                unit: unit.parse().ok()?,
+                sufficiency: Sufficiency {
+                    valid: c.published > 0,
+                    have: c.published,
+                    need: 0,
+                    missing: not_published.into_iter().collect(),
+                },
+                verdict: Verdict::Figure,
+                limit: None,
+                margin: None,
+                exceedance: None,
+                trace: Trace {
+                    rules,
+                    steps: vec![
+                        step(
+                            "days by level",
+                            c.levels
+                                .iter()
+                                .map(ToString::to_string)
+                                .collect::<Vec<_>>()
+                                .join(" / "),
+                        ),
+                        step(what, value.map_or(String::new(), |v| v.to_string())),
+                    ],
+                    evidence: crate::air::INDICATORS
+                        .iter()
+                        .flat_map(|i| evidence(record, &place.subject, i, &ev.request.period))
+                        .collect(),
+                    method: method("miyun-air/day-counts"),
+                    declared: declared(ev),
+                },
+            }))
+        })
+        .collect()
 }
 
 fn sealed(mut a: Assessment) -> Assessment {

@@ -5,7 +5,7 @@ mod check;
 mod examples;
 mod grid;
 mod instrument;
-mod page;
+pub mod page;
 pub mod report;
 mod resolve;
 mod table;

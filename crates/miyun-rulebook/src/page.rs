@@ -8,13 +8,18 @@ use toml_edit::{Item, TableLike};
 
 /// A file being read. Every accessor records a [`Problem`] with line and column when it must
 /// return nothing.
-pub(crate) struct Page<'a> {
+pub struct Page<'a> {
+    /// Name of the file.
     pub name: &'a str,
+    /// Its text.
     pub text: &'a str,
+    /// What was found wrong so far.
     pub problems: Vec<Problem>,
 }
 
 impl<'a> Page<'a> {
+    /// A file without problems yet.
+    #[must_use]
     pub fn new(name: &'a str, text: &'a str) -> Self {
         Self {
             name,
@@ -325,7 +330,7 @@ impl<'a> Page<'a> {
 }
 
 /// `path.key`.
-pub(crate) fn join(path: &str, key: &str) -> String {
+pub fn join(path: &str, key: &str) -> String {
     if path.is_empty() {
         key.to_owned()
     } else {
@@ -334,14 +339,14 @@ pub(crate) fn join(path: &str, key: &str) -> String {
 }
 
 /// What an item is, in words.
-pub(crate) fn kind(item: &Item) -> String {
+pub fn kind(item: &Item) -> String {
     let text = item.to_string();
     let shown: String = text.trim().chars().take(40).collect();
     format!("{} {shown}", item.type_name())
 }
 
 /// The known word closest to `word`, if any is close.
-pub(crate) fn nearest<'k>(word: &str, known: &[&'k str]) -> Option<&'k str> {
+pub fn nearest<'k>(word: &str, known: &[&'k str]) -> Option<&'k str> {
     known
         .iter()
         .map(|k| (distance(word, k), *k))
