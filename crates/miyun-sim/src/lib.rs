@@ -1,0 +1,243 @@
+//! A simulated city from one seed: stations, weather, hourly air, and flaws that are known.
+//!
+//! Everything it makes says that it is simulated. The same seed gives the same bytes on every
+//! machine. Flaws are planted on purpose and returned as truth, so that forensics can be scored.
+
+mod air;
+mod random;
+
+use std::fmt::Write as _;
+
+use jiff::civil::Date;
+use miyun_core::subject::SubjectKind;
+use miyun_core::{Subject, Text};
+use serde::Serialize;
+
+pub use air::INDICATORS;
+pub use random::Random;
+
+/// Id of the simulated city.
+pub const CITY: &str = "linxi";
+/// Its jurisdiction: inside the country, in no real province.
+pub const JURISDICTION: &str = "CN/sim";
+
+/// Something wrong that the simulator put into the data.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Flaw {
+    /// What: `gap`, `stuck`, `dust-day`, `clock-shift`, `copied`, `unit`.
+    pub kind: &'static str,
+    /// Where.
+    pub subject: String,
+    /// Indicator, empty if it concerns all.
+    pub indicator: String,
+    /// First and last hour, counted from the first.
+    pub hours: (usize, usize),
+}
+
+/// A simulated city.
+#[derive(Debug, Clone)]
+pub struct City {
+    /// City and stations, each marked as simulated.
+    pub subjects: Vec<Subject>,
+    /// First local day.
+    pub first_day: Date,
+    /// Days.
+    pub days: usize,
+    /// `values[station][indicator][hour]` in tenths (CO in hundredths of mg/m3), `None` missing.
+    pub values: Vec<Vec<Vec<Option<i32>>>>,
+    /// What is wrong with it on purpose.
+    pub flaws: Vec<Flaw>,
+}
+
+const STATIONS: [(&str, &str, &str, &str, bool); 12] = [
+    ("hedong", "河东", "Hedong", "东城 East", false),
+    ("hexi", "河西", "Hexi", "西城 West", false),
+    ("guanta", "观塔", "Guanta", "西城 West", false),
+    ("xueyuan", "学院路", "Xueyuan Road", "西城 West", false),
+    ("gangtie", "钢铁新村", "Steelworks", "南区 South", false),
+    ("nanzhan", "南站", "South Station", "南区 South", false),
+    ("gaoxin", "高新区", "High-tech Park", "北区 North", false),
+    ("beihu", "北湖", "North Lake", "北区 North", false),
+    ("dongjiao", "东郊", "East Suburb", "东城 East", false),
+    ("linchang", "林场", "Forest Farm", "山区 Hills", false),
+    ("xincheng", "新城", "New Town", "北区 North", false),
+    ("yuquan", "玉泉山", "Yuquan Hill", "山区 Hills", true),
+];
+
+/// Simulates the city from `first_day` over `days` days.
+#[must_use]
+pub fn city(seed: u64, first_day: Date, days: usize) -> City {
+    let mut values = air::simulate(seed, first_day, days, STATIONS.len());
+    let flaws = air::plant_flaws(&mut values, &STATIONS.map(|s| s.0), first_day, days);
+    City {
+        subjects: subjects(),
+        first_day,
+        days,
+        values,
+        flaws,
+    }
+}
+
+/// The city and its stations.
+#[must_use]
+pub fn subjects() -> Vec<Subject> {
+    let Ok(jurisdiction) = JURISDICTION.parse::<miyun_core::JurisdictionId>() else {
+        return Vec::new();
+    };
+    let make = |id: &str, kind, name, part_of: Option<&str>, district, lon, lat, control| {
+        Some(Subject {
+            id: id.parse().ok()?,
+            kind,
+            name,
+            jurisdiction: jurisdiction.clone(),
+            part_of: part_of.and_then(|p| p.parse().ok()),
+            district,
+            lon_deg: Some(lon),
+            lat_deg: Some(lat),
+            zone_class: Some("2".into()),
+            control,
+            simulated: true,
+        })
+    };
+    let mut out: Vec<Subject> = make(
+        CITY,
+        SubjectKind::City,
+        Text::new("临汐市（模拟）", "Linxi (simulated)"),
+        None,
+        None,
+        118.0,
+        40.0,
+        false,
+    )
+    .into_iter()
+    .collect();
+    for (k, (id, zh, en, district, control)) in STATIONS.iter().enumerate() {
+        let (dz, de) = district.split_once(' ').unwrap_or((district, district));
+        let (row, column) = ((k / 4) as f64, (k % 4) as f64);
+        out.extend(make(
+            &format!("{CITY}/{id}"),
+            SubjectKind::Station,
+            Text::new(format!("{zh}（模拟）"), format!("{en} (simulated)")),
+            Some(CITY),
+            Some(Text::new(dz, de)),
+            117.9 + column * 0.07,
+            39.9 + row * 0.06,
+            *control,
+        ));
+    }
+    out
+}
+
+impl City {
+    /// The city as a long CSV file (station, indicator, time, value, unit, flag), labels at the
+    /// beginning of the hour, UTC+8. The first line says that it is simulated.
+    #[must_use]
+    pub fn csv(&self) -> String {
+        let mut out =
+            String::with_capacity(self.values.len() * INDICATORS.len() * self.days * 24 * 44);
+        out.push_str("# SIMULATED: made by miyun-sim, measured nowhere\nstation,indicator,time,value,unit,flag\n");
+        for (station, (id, ..)) in self.values.iter().zip(STATIONS) {
+            for (series, (indicator, unit, scale)) in station.iter().zip(INDICATORS) {
+                let mut date = self.first_day;
+                for day in series.chunks(24) {
+                    for (h, v) in day.iter().enumerate() {
+                        if let Some(v) = v {
+                            let (whole, part) = (v / scale, v % scale);
+                            let width = if scale == 100 { 2 } else { 1 };
+                            // Writing to a String does not fail.
+                            let _ = writeln!(
+                                out,
+                                "{id},{indicator},{date}T{h:02}:00+08:00,{whole}.{part:0width$},{unit},"
+                            );
+                        }
+                    }
+                    date = date.tomorrow().unwrap_or(date);
+                }
+            }
+        }
+        out
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn three_years(seed: u64) -> City {
+        city(seed, Date::constant(2023, 1, 1), 1096)
+    }
+
+    /// Mean over stations of the mean of one year.
+    fn year_mean(c: &City, indicator: usize, year: usize) -> f64 {
+        let all: Vec<f64> = c
+            .values
+            .iter()
+            .flat_map(|s| {
+                s[indicator][year * 365 * 24..(year + 1) * 365 * 24]
+                    .iter()
+                    .flatten()
+            })
+            .map(|v| f64::from(*v) / f64::from(INDICATORS[indicator].2))
+            .collect();
+        all.iter().sum::<f64>() / all.len() as f64
+    }
+
+    #[test]
+    fn one_seed_one_city() {
+        let first = Date::constant(2024, 1, 1);
+        let (a, b, c) = (city(7, first, 20), city(7, first, 20), city(8, first, 20));
+        assert_eq!(a.csv(), b.csv());
+        assert_ne!(a.csv(), c.csv());
+        assert!(a.csv().starts_with("# SIMULATED"));
+        assert!(
+            a.subjects.iter().all(|s| s.simulated
+                && s.name.zh.contains("模拟")
+                && s.name.en.contains("simulated"))
+        );
+    }
+
+    #[test]
+    fn it_looks_like_a_northern_city_of_today() {
+        let c = three_years(1);
+        let range = |i: usize, low: f64, high: f64| {
+            let m = year_mean(&c, i, 1);
+            assert!((low..high).contains(&m), "{} {m}", INDICATORS[i].0);
+        };
+        range(0, 2.0, 6.0); // SO2
+        range(1, 18.0, 36.0); // NO2
+        range(2, 0.3, 0.9); // CO
+        range(3, 50.0, 85.0); // O3, hourly mean
+        range(4, 42.0, 78.0); // PM10
+        range(5, 24.0, 38.0); // PM2.5
+        assert!(
+            year_mean(&c, 5, 2) < year_mean(&c, 5, 0),
+            "fine particles fall over the years"
+        );
+    }
+
+    #[test]
+    fn every_kind_of_flaw_is_planted_and_named() {
+        let c = three_years(1);
+        let mut kinds: Vec<&str> = c.flaws.iter().map(|f| f.kind).collect();
+        kinds.sort_unstable();
+        kinds.dedup();
+        assert_eq!(
+            kinds,
+            ["clock-shift", "copied", "dust-day", "gap", "stuck", "unit"]
+        );
+        let stuck = c.flaws.iter().find(|f| f.kind == "stuck").unwrap();
+        let station = STATIONS
+            .iter()
+            .position(|s| stuck.subject.ends_with(s.0))
+            .unwrap();
+        let series = &c.values[station][INDICATORS
+            .iter()
+            .position(|i| i.0 == stuck.indicator)
+            .unwrap()];
+        assert!(
+            series[stuck.hours.0..=stuck.hours.1]
+                .iter()
+                .all(|v| *v == series[stuck.hours.0])
+        );
+    }
+}
