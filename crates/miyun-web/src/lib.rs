@@ -4,6 +4,9 @@
 //! them. Text is in Chinese and English.
 
 pub mod chart;
+pub mod figures;
+pub mod plan;
 pub mod report;
 pub mod rules;
+pub mod server;
 pub mod shell;
