@@ -165,6 +165,36 @@ pub fn router(site: Arc<Site>) -> Router {
         .with_state(site)
 }
 
+/// Answers on `listener` until the process is told to stop; requests under way are finished.
+///
+/// # Errors
+/// If the listener fails.
+pub async fn run(listener: tokio::net::TcpListener, router: Router) -> std::io::Result<()> {
+    axum::serve(listener, router)
+        .with_graceful_shutdown(stop())
+        .await
+}
+
+/// Waits for Ctrl-C or, as service managers send it, SIGTERM.
+async fn stop() {
+    let interrupt = tokio::signal::ctrl_c();
+    #[cfg(unix)]
+    let terminate = async {
+        match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+            Ok(mut s) => {
+                s.recv().await;
+            }
+            Err(_) => std::future::pending().await,
+        }
+    };
+    #[cfg(not(unix))]
+    let terminate = std::future::pending::<()>();
+    tokio::select! {
+        _ = interrupt => {}
+        () = terminate => {}
+    }
+}
+
 fn view(lang: &str, uri: &Uri, headers: &HeaderMap) -> Result<View, Failure> {
     let lang = match lang {
         "zh" => Lang::Zh,

@@ -16,9 +16,9 @@ use clap::{Parser, Subcommand};
 #[derive(Parser)]
 #[command(name = "miyun", version, max_term_width = 100)]
 struct Cli {
-    /// Folder of the lake.
-    #[arg(long, global = true, default_value = "miyun-data", env = "MIYUN_LAKE")]
-    lake: PathBuf,
+    /// Folder of the lake; miyun-data if not given.
+    #[arg(long, global = true, env = "MIYUN_LAKE")]
+    lake: Option<PathBuf>,
     #[command(subcommand)]
     command: Command,
 }
@@ -39,17 +39,28 @@ enum Command {
     Why(cmd::why::Why),
     /// List what changes its verdict under another edition.
     Replay(cmd::replay::Replay),
+    /// Where a plan's measures stand.
+    #[command(subcommand)]
+    Plan(cmd::plan::Plan),
+    /// Serve the pages, on your own data or a simulated city.
+    Serve(Box<cmd::serve::Serve>),
+    /// Write a simulated city as files.
+    Simulate(cmd::simulate::Simulate),
 }
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
+    let lake = cli.lake.clone().unwrap_or_else(|| cmd::LAKE.into());
     let done = match cli.command {
         Command::Rulebook(c) => c.run(),
-        Command::Import(c) => c.run(&cli.lake),
-        Command::Sql(c) => c.run(&cli.lake),
-        Command::Air(c) => c.run(&cli.lake),
-        Command::Why(c) => c.run(&cli.lake),
-        Command::Replay(c) => c.run(&cli.lake),
+        Command::Import(c) => c.run(&lake),
+        Command::Sql(c) => c.run(&lake),
+        Command::Air(c) => c.run(&lake),
+        Command::Why(c) => c.run(&lake),
+        Command::Replay(c) => c.run(&lake),
+        Command::Plan(c) => c.run(&lake),
+        Command::Serve(c) => c.run(cli.lake.as_deref()),
+        Command::Simulate(c) => c.run(),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
