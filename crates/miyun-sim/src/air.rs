@@ -84,12 +84,12 @@ pub(crate) fn simulate(
         if random.uniform() < 0.011 {
             episode = -1.3 - 0.6 * random.uniform();
         }
-        episode = episode * 0.985 + 0.021 + 0.075 * random.normal();
+        episode = episode * 0.98 + 0.024 + 0.1 * random.normal();
         if random.uniform() < 0.000_55 && (55.0..150.0).contains(&season.rem_euclid(365.25)) {
             dust = 260.0 + 240.0 * random.uniform();
         }
         dust *= 0.9;
-        let still = (episode * 0.62 + 0.22 * winter).clamp(-1.6, 2.6);
+        let still = (episode * 1.25 + 0.25 * winter - 0.5).clamp(-2.2, 3.3);
         let mixing = 1.0 - 0.26 * wave(h, 15.0, 24.0);
         let traffic = 0.55
             + 0.28 * (wave(h, 8.0, 24.0).max(0.0) + wave(h, 19.0, 24.0).max(0.0))
@@ -118,7 +118,7 @@ pub(crate) fn simulate(
                 * (0.35 + 0.65 * share)
                 * weekday
                 * noise.max(0.3);
-            let o3 = (32.0 + 62.0 * sun + (22.0 + 46.0 * sun) * shine * (1.0 + 0.18 * still)
+            let o3 = (36.0 + 74.0 * sun + (24.0 + 60.0 * sun) * shine * (1.0 + 0.22 * still)
                 - 0.42 * no2)
                 * (1.05 - 0.05 * share)
                 + 4.0 * random.normal();
