@@ -5,8 +5,56 @@ use std::collections::BTreeMap;
 
 use miyun_core::rule::InstrumentKind;
 use miyun_core::{Date, Instrument, Problem, Severity};
+use toml_edit::{Item, Table};
 
 use crate::Rulebook;
+use crate::page::Page;
+
+/// Where an instrument was read from, and where its file says what other files depend on.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Source {
+    pub name: String,
+    in_force: (u64, u64),
+    supersedes: (u64, u64),
+}
+
+impl Source {
+    pub fn of(page: &Page<'_>, doc: &Table) -> Self {
+        let head = doc.get("instrument");
+        let place = |key: &str| {
+            head.and_then(|h| h.get(key))
+                .and_then(Item::span)
+                .map_or((1, 1), |s| page.place(s.start))
+        };
+        let supersedes = place("supersedes");
+        Self {
+            name: page.name.to_owned(),
+            in_force: place("in_force"),
+            supersedes: if supersedes == (1, 1) {
+                place("amends")
+            } else {
+                supersedes
+            },
+        }
+    }
+
+    fn problem(&self, code: &str, field: &str, reason: String, fix: &str) -> Problem {
+        let (line, column) = match field {
+            "instrument.in_force" => self.in_force,
+            _ => self.supersedes,
+        };
+        Problem {
+            severity: Severity::Error,
+            code: code.into(),
+            file: self.name.clone(),
+            line,
+            column,
+            field: field.into(),
+            reason,
+            fix: fix.into(),
+        }
+    }
+}
 
 pub(crate) fn across(book: &Rulebook) -> Vec<Problem> {
     let mut problems = Vec::new();
@@ -17,42 +65,31 @@ pub(crate) fn across(book: &Rulebook) -> Vec<Problem> {
     overlaps(book, &mut problems);
     for indicator in &book.vocabulary.indicators {
         if book.vocabulary.unit(indicator.unit.as_str()).is_none() {
-            problems.push(problem(
-                "unknown-unit",
-                "rulebook/vocabulary",
-                "",
-                format!(
+            problems.push(Problem {
+                severity: Severity::Error,
+                code: "unknown-unit".into(),
+                file: "rulebook/vocabulary".into(),
+                line: 0,
+                column: 0,
+                field: indicator.id.to_string(),
+                reason: format!(
                     "{} is stated in {:?}, which is no known unit",
                     indicator.id,
                     indicator.unit.as_str()
                 ),
-                "add it to the units",
-            ));
+                fix: "add it to the units".into(),
+            });
         }
     }
     problems
 }
 
-fn problem(code: &str, file: &str, field: &str, reason: String, fix: &str) -> Problem {
-    Problem {
-        severity: Severity::Error,
-        code: code.into(),
-        file: file.into(),
-        line: 1,
-        column: 1,
-        field: field.into(),
-        reason,
-        fix: fix.into(),
-    }
-}
-
 /// What is superseded ends on the day before its successor begins.
-fn supersession(book: &Rulebook, i: &Instrument, file: &str, problems: &mut Vec<Problem>) {
+fn supersession(book: &Rulebook, i: &Instrument, file: &Source, problems: &mut Vec<Problem>) {
     for id in i.supersedes.iter().chain(&i.amends) {
         let Some(old) = book.instrument(id.as_str()) else {
-            problems.push(problem(
+            problems.push(file.problem(
                 "unknown-instrument",
-                file,
                 "instrument.supersedes",
                 format!("{} names {id}, which is not in the rulebook", i.id),
                 "add its file or mend the id",
@@ -65,9 +102,8 @@ fn supersession(book: &Rulebook, i: &Instrument, file: &str, problems: &mut Vec<
         let expected = i.in_force.from.and_then(|f| f.yesterday().ok());
         match (old.in_force.until, expected) {
             (Some(u), Some(e)) if u == e => {}
-            (Some(u), Some(e)) if u < e => problems.push(problem(
+            (Some(u), Some(e)) if u < e => problems.push(file.problem(
                 "time-gap",
-                file,
                 "instrument.in_force",
                 format!(
                     "{} ends on {u}, {} begins after {e}: nothing holds in between",
@@ -75,9 +111,8 @@ fn supersession(book: &Rulebook, i: &Instrument, file: &str, problems: &mut Vec<
                 ),
                 "mend one of the dates, or name what holds in between",
             )),
-            (u, _) => problems.push(problem(
+            (u, _) => problems.push(file.problem(
                 "time-overlap",
-                file,
                 "instrument.in_force",
                 format!(
                     "{} is in force until {}, although {} supersedes it",
@@ -91,7 +126,7 @@ fn supersession(book: &Rulebook, i: &Instrument, file: &str, problems: &mut Vec<
     }
 }
 
-fn loops(book: &Rulebook, start: &Instrument, file: &str, problems: &mut Vec<Problem>) {
+fn loops(book: &Rulebook, start: &Instrument, file: &Source, problems: &mut Vec<Problem>) {
     let mut seen = vec![&start.id];
     let mut at = start;
     while let Some(next) = at
@@ -100,9 +135,8 @@ fn loops(book: &Rulebook, start: &Instrument, file: &str, problems: &mut Vec<Pro
         .and_then(|id| book.instrument(id.as_str()))
     {
         if next.id == start.id {
-            problems.push(problem(
+            problems.push(file.problem(
                 "supersession-loop",
-                file,
                 "instrument.supersedes",
                 format!(
                     "{} supersedes itself by way of {}",
@@ -126,7 +160,7 @@ fn loops(book: &Rulebook, start: &Instrument, file: &str, problems: &mut Vec<Pro
 
 /// One jurisdiction has at most one criterion for one thing on one day.
 fn overlaps(book: &Rulebook, problems: &mut Vec<Problem>) {
-    type Span<'a> = (Date, Option<Date>, &'a Instrument, &'a str);
+    type Span<'a> = (Date, Option<Date>, &'a Instrument, &'a Source);
     type Key<'a> = (u8, &'a str, &'a str, &'a str, Option<&'a str>);
     let mut spans: BTreeMap<Key<'_>, Vec<Span<'_>>> = BTreeMap::new();
     for (i, file) in book.instruments.iter().zip(&book.files) {
@@ -146,7 +180,7 @@ fn overlaps(book: &Rulebook, problems: &mut Vec<Problem>) {
             );
             let rows = spans.entry(key).or_default();
             if !rows.iter().any(|(_, _, o, _)| o.id == i.id) {
-                rows.push((from, i.in_force.until, i, file.as_str()));
+                rows.push((from, i.in_force.until, i, file));
             }
         }
     }
@@ -160,9 +194,8 @@ fn overlaps(book: &Rulebook, problems: &mut Vec<Problem>) {
                 && !said.contains(&(a.id.as_str(), b.id.as_str()))
             {
                 said.push((a.id.as_str(), b.id.as_str()));
-                problems.push(problem(
+                problems.push(file.problem(
                     "time-overlap",
-                    file,
                     "instrument.in_force",
                     format!(
                         "{} and {} both limit {indicator} {statistic} from {from}",

@@ -95,11 +95,12 @@ impl Grid {
         optional: &[&str],
     ) -> Option<[Option<usize>; N]> {
         let mut found = [None; N];
-        let known: Vec<&str> = names
-            .into_iter()
-            .chain(optional.iter().copied())
-            .chain(["note", "verified"])
-            .collect();
+        let mut known: Vec<&str> = names.to_vec();
+        for n in optional.iter().copied().chain(["note", "verified"]) {
+            if !known.contains(&n) {
+                known.push(n);
+            }
+        }
         for (i, h) in self.header.iter().enumerate() {
             match names.iter().position(|n| *n == h.text) {
                 Some(k) => found[k] = Some(i),

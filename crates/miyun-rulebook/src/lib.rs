@@ -27,7 +27,7 @@ pub const EMBEDDED: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/files.
 #[derive(Debug, Clone, Default)]
 pub struct Rulebook {
     pub(crate) instruments: Vec<Instrument>,
-    pub(crate) files: Vec<String>,
+    pub(crate) files: Vec<check::Source>,
     pub(crate) vocabulary: Vocabulary,
     pub(crate) editions: Vec<EditionName>,
 }
@@ -98,7 +98,7 @@ impl Rulebook {
                     );
                 } else {
                     book.instruments.push(i);
-                    book.files.push(name.to_owned());
+                    book.files.push(check::Source::of(&page, doc.as_table()));
                 }
             }
             problems.append(&mut page.problems);
@@ -123,7 +123,7 @@ impl Rulebook {
     #[must_use]
     pub fn file_of(&self, id: &str) -> Option<&str> {
         let k = self.instruments.iter().position(|i| i.id == id)?;
-        self.files.get(k).map(String::as_str)
+        self.files.get(k).map(|f| f.name.as_str())
     }
 
     /// The words rules may use.

@@ -385,9 +385,9 @@ impl Reader<'_, '_, '_> {
                         reason,
                         "keep one row",
                     );
-                } else {
-                    out.push(limit);
+                    break;
                 }
+                out.push(limit);
             }
         }
         Some(out)
