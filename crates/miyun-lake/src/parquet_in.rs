@@ -1,10 +1,9 @@
 //! Parquet files as evidence: the columns of the long layout, from any program.
 
-use std::io::{Seek, Write};
-
+use bytes::Bytes;
 use datafusion::arrow::util::display::{ArrayFormatter, FormatOptions};
 use datafusion::parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
-use miyun_import::{Declared, Layout, Parsed, Words, read_csv};
+use miyun_import::{Declared, FILE_BYTES_MAX, Layout, Parsed, Words, read_csv};
 
 use crate::LakeError;
 
@@ -23,12 +22,7 @@ pub fn read_parquet(
     words: &Words,
 ) -> Result<Parsed, LakeError> {
     let fail = |e: &dyn std::fmt::Display| LakeError::parquet(std::path::Path::new(name), e);
-    // An unlinked temporary file: the reader wants something it can seek in and own.
-    let mut file = temporary().map_err(|e| fail(&e))?;
-    file.write_all(bytes)
-        .and_then(|()| file.rewind())
-        .map_err(|e| fail(&e))?;
-    let reader = ParquetRecordBatchReaderBuilder::try_new(file)
+    let reader = ParquetRecordBatchReaderBuilder::try_new(Bytes::copy_from_slice(bytes))
         .and_then(|b| b.build())
         .map_err(|e| fail(&e))?;
     let mut text = COLUMNS.join(",").into_bytes();
@@ -66,21 +60,75 @@ pub fn read_parquet(
             }
             text.push(b'\n');
         }
+        // A few bytes of Parquet can stand for any number of rows.
+        if text.len() > FILE_BYTES_MAX {
+            return Err(fail(&format!(
+                "more than {FILE_BYTES_MAX} bytes when unpacked; split the file"
+            )));
+        }
     }
     Ok(read_csv(name, &text, Layout::Long, declared, words)?)
 }
 
-fn temporary() -> std::io::Result<std::fs::File> {
-    let path = std::env::temp_dir().join(format!(
-        "miyun-{}-{:p}.parquet",
-        std::process::id(),
-        &COLUMNS
-    ));
-    let file = std::fs::File::options()
-        .read(true)
-        .write(true)
-        .create_new(true)
-        .open(&path)?;
-    std::fs::remove_file(&path)?;
-    Ok(file)
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use datafusion::arrow::array::{RecordBatch, StringArray};
+    use datafusion::parquet::arrow::ArrowWriter;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn file() -> Vec<u8> {
+        let cells = ["dongsi", "PM2.5", "2016-01-01T00:00+08:00", "35.5", "ug/m3"];
+        let columns = COLUMNS.iter().zip(cells).map(|(name, cell)| {
+            let column = StringArray::from(vec![cell; 50]);
+            (*name, Arc::new(column) as Arc<_>)
+        });
+        let batch = RecordBatch::try_from_iter(columns).unwrap();
+        let mut bytes = Vec::new();
+        let mut writer = ArrowWriter::try_new(&mut bytes, batch.schema(), None).unwrap();
+        writer.write(&batch).unwrap();
+        writer.close().unwrap();
+        bytes
+    }
+
+    fn read(bytes: &[u8]) -> Result<Parsed, LakeError> {
+        let mut words = Words::default();
+        words
+            .indicators
+            .insert("PM2.5".into(), "ug/m3".parse().unwrap());
+        words
+            .units
+            .insert("ug/m3".into(), "mass-concentration".into());
+        let declared = Declared {
+            interval: Some(miyun_core::IntervalLabel::HourEnd),
+            ..Declared::default()
+        };
+        read_parquet("x.parquet", bytes, &declared, &words)
+    }
+
+    #[test]
+    fn a_file_of_another_program_is_read() {
+        let p = read(&file()).unwrap();
+        assert_eq!((p.rows, p.series.len()), (50, 1));
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(256))]
+
+        #[test]
+        fn no_mutilated_file_makes_it_panic(
+            at in any::<prop::sample::Index>(),
+            cut in 0usize..30,
+            graft in proptest::collection::vec(any::<u8>(), 0..8),
+        ) {
+            let mut bytes = file();
+            let from = at.index(bytes.len());
+            let to = (from + cut).min(bytes.len());
+            bytes.splice(from..to, graft);
+            let _ = read(&bytes);
+        }
+    }
 }

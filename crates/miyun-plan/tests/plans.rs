@@ -250,6 +250,18 @@ fn coverage_is_honest() {
 }
 
 proptest! {
+    /// Cuts out a stretch of a real plan and repeats a bit of it elsewhere.
+    #[test]
+    fn no_mutilated_plan_makes_it_panic(from in any::<prop::sample::Index>(), length in 0usize..60, at in any::<prop::sample::Index>(), graft in 0usize..40) {
+        let text: Vec<char> = EMBEDDED[1].1.chars().collect();
+        let (i, j) = (from.index(text.len()), at.index(text.len()));
+        let mut broken: String = text[..i].iter().collect();
+        broken.extend(&text[j..(j + graft).min(text.len())]);
+        broken.extend(&text[(i + length).min(text.len())..]);
+        let (_, problems) = read("p.toml", &broken, Rulebook::embedded().vocabulary());
+        prop_assert!(problems.iter().all(|p| p.file == "p.toml" && !p.fix.is_empty()));
+    }
+
     #[test]
     fn a_lower_value_never_stands_worse(a in 0i64..100, less in 0i64..50, month in 1u8..13) {
         let on = format!("2024-{month:02}-28");
