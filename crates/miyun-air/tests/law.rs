@@ -128,3 +128,44 @@ fn an_incomplete_day_is_published_only_when_it_is_bad() {
         None
     );
 }
+
+/// A dust hour of PM10 600 after clean air. Under 2012 the running mean of 24 hours hardly moves
+/// (20 at 49 hours of 10, then (23 * 10 + 600) / 24 = 34.58 -> 35 -> index 35); under 2026 the hour
+/// counts by itself on the daily points (600 -> 500).
+#[test]
+fn one_hour_of_dust_in_real_time() {
+    let day = miyun_core::Date::constant(2025, 4, 1);
+    let mut hours = miyun_air::Hours::empty(day, 3);
+    let unit = miyun_air::exact::ONE;
+    let mut dust = vec![10 * unit; 72];
+    dust[50] = 600 * unit;
+    let clean = [
+        ("SO2", 10),
+        ("NO2", 20),
+        ("CO", 1),
+        ("O3", 60),
+        ("PM2.5", 10),
+    ];
+    hours.series.push(("PM10".parse().unwrap(), dust));
+    for (name, value) in clean {
+        let series = vec![value * unit; 72];
+        hours.series.push((name.parse().unwrap(), series));
+    }
+    let at = |name: &str, hour: usize| {
+        let e = edition(name);
+        let i = &e.hour_indices(&hours, Incomplete::AsEdition)[hour];
+        let slots: Vec<_> = e.hours.iter().filter(|s| s.scale.is_some()).collect();
+        let pm10: Vec<u16> = slots
+            .iter()
+            .zip(&i.sub)
+            .filter(|(s, _)| s.indicator == "PM10")
+            .filter_map(|(_, v)| *v)
+            .collect();
+        (i.aqi, pm10)
+    };
+    let (aqi, pm10) = at("2012", 50);
+    assert!(pm10.contains(&35), "{pm10:?}");
+    assert!(aqi.is_some_and(|a| a <= 50), "{aqi:?}");
+    assert_eq!(at("2026", 50), (Some(500), vec![500]));
+    assert_eq!(at("2026", 51).1, [10]);
+}

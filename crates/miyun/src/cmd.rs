@@ -1,6 +1,7 @@
 //! One module per command.
 
 pub mod air;
+pub mod hours;
 pub mod import;
 pub mod plan;
 pub mod replay;

@@ -23,6 +23,7 @@ pub enum Air {
     ///
     /// Example: miyun air days --period 2016 --edition 2012 --format csv
     Days(Days),
+    Hours(super::hours::Hours),
     /// The 0.1 microgram ledger: spent, left, and what the choices of counting are worth.
     ///
     /// Example: miyun air budget --year 2016 --until 2016-09-30 --target 60
@@ -179,6 +180,7 @@ impl Air {
         match self {
             Self::Evaluate(c) => c.run(lake),
             Self::Days(c) => c.run(lake),
+            Self::Hours(c) => c.run(lake),
             Self::Budget(c) => c.run(lake),
             Self::Warnings(c) => warnings(&c, lake),
         }
