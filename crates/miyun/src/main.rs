@@ -28,23 +28,17 @@ enum Command {
     /// The law as data: check, list, show, resolve, compare, export.
     #[command(subcommand)]
     Rulebook(cmd::rulebook::Rulebook),
-    /// Import observations; re-importing a file changes nothing.
     Import(cmd::import::Import),
-    /// Query the lake in SQL, with Miyun's statistics as functions.
     Sql(cmd::sql::Sql),
     /// Assess ambient air.
     #[command(subcommand)]
     Air(cmd::air::Air),
-    /// Why a figure is what it is: rule, clause, citation, rows, digest.
     Why(cmd::why::Why),
-    /// List what changes its verdict under another edition.
     Replay(cmd::replay::Replay),
     /// Where a plan's measures stand.
     #[command(subcommand)]
     Plan(cmd::plan::Plan),
-    /// Serve the pages, on your own data or a simulated city.
     Serve(Box<cmd::serve::Serve>),
-    /// Write a simulated city as files.
     Simulate(cmd::simulate::Simulate),
 }
 

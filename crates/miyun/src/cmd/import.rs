@@ -12,6 +12,8 @@ use miyun_rulebook::Rulebook;
 use crate::out::{Format, Rows, print};
 use crate::places;
 
+/// Import observations; re-importing a file changes nothing.
+///
 /// Example: miyun import data/PRSA_*.csv.gz --city beijing --interval hour-end
 #[derive(Args)]
 pub struct Import {

@@ -10,6 +10,8 @@ use miyun_rulebook::Rulebook;
 use super::air::{Common, run};
 use crate::out::{Format, Rows, opt, print};
 
+/// List what changes its verdict under another edition.
+///
 /// Example: miyun replay --rules 2026 --period 2016
 #[derive(Args)]
 pub struct Replay {

@@ -11,7 +11,7 @@ use miyun_web::server::{Site, router};
 
 use super::import::{How, import};
 
-/// Serves the pages of a lake.
+/// Serve the pages, on your own data or a simulated city.
 ///
 /// Examples: miyun serve --demo;
 /// miyun serve --data data/prsa --city beijing --interval hour-end

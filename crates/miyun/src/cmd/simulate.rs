@@ -12,6 +12,8 @@ use crate::out::{Format, Rows, print};
 /// Years that the demonstration city looks back on before the year of the day.
 const YEARS_BACK: i16 = 2;
 
+/// Write a simulated city as files.
+///
 /// Writes the simulated city as files: hourly air and weather (long CSV), and what is wrong with
 /// it on purpose. The same seed gives the same bytes.
 ///

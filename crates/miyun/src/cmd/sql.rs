@@ -7,6 +7,8 @@ use miyun_rulebook::Rulebook;
 
 use crate::out::{Format, line};
 
+/// Query the lake in SQL, with Miyun's statistics as functions.
+///
 /// Tables: observation, series, subject, import, assessment. Functions beyond standard SQL:
 /// round_half_even(value, places), percentile_hj663(value, p), iaqi(indicator, statistic, value, edition).
 ///

@@ -9,6 +9,8 @@ use miyun_rulebook::Rulebook;
 use super::air::{Common, run};
 use crate::out::{Format, line, print};
 
+/// Why a figure is what it is: rule, clause, citation, rows, digest.
+///
 /// Takes the id of an assessment (or its beginning), or names a day's figure as
 /// PLACE:INDICATOR:STATISTIC:DATE.
 ///
