@@ -40,10 +40,10 @@ pub fn calendar(title: &str, days: &[CalendarDay], months: &[&str; 12], caption:
                 }
                 @for day in days {
                     @let (x, y) = place(day.date);
-                    @let class = day.level.map_or("l0".to_owned(), |l| format!("l{l}"));
+                    @let class = format!("l{}{}", day.level.unwrap_or(0), if day.ringed { " ringed" } else { "" });
                     g {
                         title { (day.title) }
-                        rect class=(class) .ringed[day.ringed] x=(px(x)) y=(px(y)) width="11" height="11" rx="1.5" {}
+                        rect class=(class) x=(px(x)) y=(px(y)) width="11" height="11" rx="1.5" {}
                         @if let Some(shape) = day.level.filter(|l| *l >= 3).and_then(|l| LEVEL_SHAPES.get(usize::from(l) - 1)) {
                             text class={ "shape t" (day.level.unwrap_or(0)) } x=(px(x + 5.5)) y=(px(y + 8.5)) { (shape) }
                         }
@@ -69,12 +69,13 @@ mod tests {
                 date,
                 level: Some(4),
                 title: format!("{date} 160"),
-                ringed: false,
+                ringed: true,
             })
             .collect();
         let svg = calendar("t", &days, &["1"; 12], "c").into_string();
         assert_eq!(svg.matches("<rect").count(), 366);
         assert_eq!(svg.matches('■').count(), 366);
+        assert_eq!(svg.matches("<rect class=\"l4 ringed\" x").count(), 366);
         assert!(svg.contains("2016-12-31 160"));
     }
 }
