@@ -75,20 +75,48 @@ impl AnnualValue {
 /// HJ 663 Annex A.6. Equal to numpy's `linear` and a spreadsheet's `PERCENTILE.INC`.
 #[must_use]
 pub fn percentile(sorted: &[Exact], p: Decimal) -> Option<Exact> {
-    let n = sorted.len();
-    if n == 0 {
+    let rank = Rank::of(sorted.len(), p)?;
+    rank.between(*sorted.get(rank.low)?, sorted.get(rank.low + 1).copied())
+}
+
+/// [`percentile`] of values in any order, which it rearranges: two order statistics need no sort.
+fn percentile_of(values: &mut [Exact], p: Decimal) -> Option<Exact> {
+    let rank = Rank::of(values.len(), p)?;
+    if rank.low >= values.len() {
         return None;
     }
-    let p = p.normalize();
-    let den = 100 * 10i128.pow(p.scale());
-    let rank = i128::try_from(n - 1).ok()? * p.mantissa();
-    let s = usize::try_from(rank / den).ok()?.min(n - 1);
-    let rest = rank % den;
-    let low = sorted[s];
-    if rest == 0 || s + 1 >= n {
-        return Some(low);
+    let (_, low, above) = values.select_nth_unstable(rank.low);
+    rank.between(*low, above.iter().min().copied())
+}
+
+/// Where a percentile lies: `num / den` of the way from one order statistic to the next.
+struct Rank {
+    low: usize,
+    num: i128,
+    den: i128,
+}
+
+impl Rank {
+    fn of(n: usize, p: Decimal) -> Option<Self> {
+        let last = n.checked_sub(1)?;
+        let p = p.normalize();
+        let den = 100 * 10i128.pow(p.scale());
+        let rank = i128::try_from(last).ok()? * p.mantissa();
+        Some(Self {
+            low: usize::try_from(rank / den).ok()?.min(last),
+            num: rank % den,
+            den,
+        })
     }
-    low.checked_add(sorted[s + 1].checked_sub(low)?.scale(rest, den)?)
+
+    fn between(&self, low: Exact, next: Option<Exact>) -> Option<Exact> {
+        match next {
+            Some(next) if self.num != 0 => {
+                low.checked_add(next.checked_sub(low)?.scale(self.num, self.den)?)
+            }
+            _ => Some(low),
+        }
+    }
 }
 
 /// Indices into a day series of `first_day` that lie in `period`.
@@ -116,44 +144,47 @@ impl Edition {
         series: &[DaySeries],
         period: &Period,
     ) -> Vec<AnnualValue> {
+        let months = months(first_day, series.first().map_or(0, Vec::len), period);
         self.annual
             .iter()
             .enumerate()
-            .map(|(k, item)| self.annual_value(k, item, first_day, &series[item.slot], period))
+            .map(|(k, item)| {
+                let days = &series[item.slot];
+                let range = day_range(first_day, days.len(), period);
+                self.annual_value(k, item, &days[range], month_counts(days, &months, item))
+            })
             .collect()
     }
 
+    /// `days` are those of the period.
     fn annual_value(
         &self,
         k: usize,
         item: &AnnualItem,
-        first_day: Date,
-        days: &DaySeries,
-        period: &Period,
+        days: &[Option<Exact>],
+        months: Vec<MonthCount>,
     ) -> AnnualValue {
-        let range = day_range(first_day, days.len(), period);
         let places = &self.slots[item.slot].rounding.value;
-        let months = month_counts(first_day, days, period, item);
         let have: u32 = months.iter().map(|m| m.have).sum();
         let enough = item
             .days_year
             .as_ref()
             .is_none_or(|need| have >= need.value);
         let valid = enough && months.iter().all(|m| m.need.is_none_or(|n| m.have >= n));
-        let condense = |values: Vec<Exact>| match item.item.percentile {
-            None => Exact::mean(values),
-            Some(p) => {
-                let mut sorted = values;
-                sorted.sort_unstable();
-                percentile(&sorted, p)
-            }
+        let condense = |values: &mut [Exact]| match item.item.percentile {
+            None => Exact::mean(values.iter().copied()),
+            Some(p) => percentile_of(values, p),
         };
-        let plain: Vec<Exact> = days[range].iter().flatten().copied().collect();
-        let rounded_first: Vec<Exact> = plain
-            .iter()
-            .filter_map(|v| Exact::from_decimal(v.round(places.decimals, places.rule)))
-            .collect();
-        let value = condense(plain);
+        let mut values: Vec<Exact> = days.iter().flatten().copied().collect();
+        let value = condense(&mut values);
+        // What is not exact when rounded lies out of range and is left out.
+        values.retain_mut(|v| match v.round_steps(places.decimals, places.rule) {
+            Some(steps) => {
+                *v = Exact::steps(steps);
+                true
+            }
+            None => false,
+        });
         let rounded = value.map(|v| v.round(places.decimals, places.rule));
         let (attained, multiple) = match (rounded, &item.limit) {
             (Some(c), Some(l)) => judge(c, l, &self.multiple_rounding.value),
@@ -165,7 +196,7 @@ impl Edition {
             months,
             valid,
             value,
-            value_from_rounded_days: condense(rounded_first),
+            value_from_rounded_days: condense(&mut values),
             rounded,
             attained,
             multiple,
@@ -216,49 +247,61 @@ pub fn judge(
     (Some(false), multiple)
 }
 
-fn month_counts(
+/// Calendar months of a period: year, month, days of it as indices into a day series of
+/// `first_day`. Every month of the period counts, also one without a single row.
+pub(crate) fn months(
     first_day: Date,
-    days: &DaySeries,
+    len: usize,
     period: &Period,
-    item: &AnnualItem,
-) -> Vec<MonthCount> {
-    let mut counts: BTreeMap<(i16, i8), u32> = BTreeMap::new();
-    let range = day_range(first_day, days.len(), period);
-    // Every month of the period counts, also one without a single row.
-    let (from, until) = (
-        period.from.unwrap_or(first_day),
-        period
-            .until
-            .unwrap_or_else(|| date_of(first_day, days.len().saturating_sub(1))),
-    );
+) -> Vec<(i16, i8, std::ops::Range<usize>)> {
+    let from = period.from.unwrap_or(first_day);
+    let until = period
+        .until
+        .unwrap_or_else(|| date_of(first_day, len.saturating_sub(1)));
+    let mut out = Vec::new();
     let mut m = from.first_of_month();
     while m <= until {
-        counts.insert((m.year(), m.month()), 0);
-        m = m.saturating_add(jiff::Span::new().months(1));
-    }
-    let mut date = date_of(first_day, range.start);
-    for value in &days[range] {
-        if value.is_some() {
-            *counts.entry((date.year(), date.month())).or_default() += 1;
+        let days = Period::days(m.max(from), m.last_of_month().min(until));
+        out.push((m.year(), m.month(), day_range(first_day, len, &days)));
+        let next = m.saturating_add(jiff::Span::new().months(1));
+        if next == m {
+            break;
         }
-        date = date.saturating_add(jiff::Span::new().days(1));
+        m = next;
     }
-    counts
-        .into_iter()
-        .map(|((year, month), have)| {
-            let rule = if month == 2 {
-                item.days_february.as_ref().or(item.days_month.as_ref())
-            } else {
-                item.days_month.as_ref()
-            };
-            MonthCount {
-                year,
-                month,
-                have,
-                need: rule.map(|r| r.value),
-            }
+    out
+}
+
+fn month_counts(
+    days: &DaySeries,
+    months: &[(i16, i8, std::ops::Range<usize>)],
+    item: &AnnualItem,
+) -> Vec<MonthCount> {
+    months
+        .iter()
+        .map(|(year, month, range)| MonthCount {
+            year: *year,
+            month: *month,
+            have: days[range.clone()]
+                .iter()
+                .map(|v| u32::from(v.is_some()))
+                .sum(),
+            need: item.days_of(*month),
         })
         .collect()
+}
+
+impl AnnualItem {
+    /// Days that a month needs, `None` if no rule counts months.
+    #[must_use]
+    pub fn days_of(&self, month: i8) -> Option<u32> {
+        let rule = if month == 2 {
+            self.days_february.as_ref().or(self.days_month.as_ref())
+        } else {
+            self.days_month.as_ref()
+        };
+        rule.map(|r| r.value)
+    }
 }
 
 /// The date `days` after `first_day`.
@@ -325,5 +368,40 @@ impl Edition {
             c.good_percent = Some(miyun_core::round(share, p.decimals, p.rule));
         }
         c
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn a_percentile_needs_no_order(
+            values in prop::collection::vec((-1_000_000i64..1_000_000, 1i128..25), 0..80),
+            p in prop::sample::select(vec!["90", "95", "98", "50", "0", "100", "97.5"]),
+        ) {
+            let p: Decimal = p.parse().unwrap();
+            let mut values: Vec<Exact> = values.iter().map(|(n, d)| Exact::new(i128::from(*n), *d)).collect();
+            let mut sorted = values.clone();
+            sorted.sort_unstable();
+            prop_assert_eq!(percentile_of(&mut values, p), percentile(&sorted, p));
+        }
+    }
+
+    #[test]
+    fn months_of_a_period_keep_their_days() {
+        let first = Date::constant(2015, 11, 20);
+        let period: Period = "2015-12-15..2016-03-05".parse().unwrap();
+        let found = months(first, 60, &period);
+        let days: Vec<_> = found.iter().map(|(y, m, r)| (*y, *m, r.len())).collect();
+        // The series ends on 2016-01-18; later months count, without a day.
+        assert_eq!(
+            days,
+            [(2015, 12, 17), (2016, 1, 18), (2016, 2, 0), (2016, 3, 0)]
+        );
+        assert_eq!(found[0].2.start, 25);
     }
 }

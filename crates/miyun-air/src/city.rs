@@ -4,7 +4,7 @@ use miyun_core::Decimal;
 
 use crate::annual::DaySeries;
 use crate::edition::Edition;
-use crate::exact::{Exact, steps_of};
+use crate::exact::Exact;
 use crate::index::{Incomplete, Index};
 
 /// Daily values of a city: the mean of its stations' valid daily values, slot by slot. A day needs
@@ -25,8 +25,8 @@ pub fn city_days(stations: &[Vec<DaySeries>], share_percent: Option<Decimal>) ->
         .map(|slot| {
             (0..first[slot].len())
                 .map(|day| {
-                    let values: Vec<Exact> = stations.iter().filter_map(|s| s[slot][day]).collect();
-                    if values.len() < need {
+                    let values = stations.iter().filter_map(|s| s[slot][day]);
+                    if values.clone().count() < need {
                         None
                     } else {
                         Exact::mean(values)
@@ -55,9 +55,8 @@ impl Edition {
                             complete = false;
                             return None;
                         };
-                        let c = steps_of(
-                            v.round(slot.rounding.value.decimals, slot.rounding.value.rule),
-                        )?;
+                        let places = &slot.rounding.value;
+                        let c = v.round_steps(places.decimals, places.rule)?;
                         scale.value.sub_index(c, self.index_rounding.value.rule)
                     })
                     .collect();

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::daily::StationDays;
 use crate::edition::{Cited, Edition, HourSlot, Places, Scale};
-use crate::exact::{Exact, round_div, steps_of};
+use crate::exact::{Exact, round_div};
 use crate::hours::{Hours, MISSING};
 
 /// Whether an index rests on all indicators.
@@ -113,7 +113,8 @@ impl Edition {
     #[must_use]
     pub fn sub_index(&self, slot: usize, value: Exact) -> Option<u16> {
         let slot = self.slots.get(slot)?;
-        let c = steps_of(value.round(slot.rounding.value.decimals, slot.rounding.value.rule))?;
+        let places = &slot.rounding.value;
+        let c = value.round_steps(places.decimals, places.rule)?;
         slot.scale
             .as_ref()?
             .value

@@ -4,9 +4,10 @@
 //! say nothing without the seasonal form.
 
 use jiff::civil::Date;
+use miyun_core::Period;
 use serde::Serialize;
 
-use crate::annual::{DaySeries, date_of};
+use crate::annual::{DaySeries, months};
 use crate::edition::AnnualItem;
 use crate::exact::Exact;
 
@@ -55,43 +56,24 @@ pub struct Trends {
 /// item needs of it.
 #[must_use]
 pub fn monthly(first_day: Date, days: &DaySeries, item: &AnnualItem) -> Vec<Month> {
-    let mut out: Vec<(Month, Vec<Exact>)> = Vec::new();
-    for (d, value) in days.iter().enumerate() {
-        let date = date_of(first_day, d);
-        if out
-            .last()
-            .is_none_or(|(m, _)| (m.year, m.month) != (date.year(), date.month()))
-        {
-            out.push((
-                Month {
-                    year: date.year(),
-                    month: date.month(),
-                    mean: None,
-                    days: 0,
-                },
-                Vec::new(),
-            ));
-        }
-        if let (Some((m, values)), Some(v)) = (out.last_mut(), value) {
-            m.days += 1;
-            values.push(*v);
-        }
+    if days.is_empty() {
+        return Vec::new();
     }
-    out.into_iter()
-        .map(|(m, values)| {
-            let rule = if m.month == 2 {
-                item.days_february.as_ref().or(item.days_month.as_ref())
-            } else {
-                item.days_month.as_ref()
-            };
-            let enough = rule.is_none_or(|r| m.days >= r.value);
+    months(first_day, days.len(), &Period::default())
+        .into_iter()
+        .map(|(year, month, range)| {
+            let values = days[range].iter().flatten().copied();
+            let n = u32::try_from(values.clone().count()).unwrap_or(u32::MAX);
+            let enough = item.days_of(month).is_none_or(|need| n >= need);
             Month {
+                year,
+                month,
                 mean: if enough {
                     Exact::mean(values).map(Exact::to_f64)
                 } else {
                     None
                 },
-                ..m
+                days: n,
             }
         })
         .collect()
