@@ -41,5 +41,6 @@ pub use ids::{
 };
 pub use refusal::Refusal;
 pub use seal::{Seal, Violation};
+pub use serial::MOVED_MAX;
 pub use snapshot::SnapshotError;
 pub use state::{Asset, Block, Genesis, Limit, Outcome, Pending, Posted, SYSTEM, Series, State};

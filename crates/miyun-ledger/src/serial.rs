@@ -10,6 +10,9 @@ use crate::{
     TransferKind,
 };
 
+/// Most blocks that one movement may carry, so that its record stays small.
+pub const MOVED_MAX: usize = 1_024;
+
 impl State {
     fn block_hash(&self, series: u32, start: u64, row: &BlockRow) -> [u8; 32] {
         let mut bytes = Vec::with_capacity(64);
@@ -145,6 +148,9 @@ impl State {
             if left == 0 {
                 break;
             }
+            if chosen.len() == MOVED_MAX {
+                return Err(Refusal::TooMany);
+            }
         }
         if left > 0 {
             return Err(Refusal::BlockNotOwned);
@@ -178,6 +184,9 @@ impl State {
                 ..row
             }),
         );
+        if self.moved.len() == MOVED_MAX * 4 {
+            return Err(Refusal::TooMany);
+        }
         self.moved.push(Moved {
             id,
             series: self.series[series as usize].def.id,
