@@ -86,6 +86,15 @@ pub fn expiry_id(pending: CommandId) -> CommandId {
 }
 
 impl Applier {
+    /// An empty ledger.
+    pub fn new(genesis: Genesis) -> Self {
+        Self {
+            ledger: genesis.ledger,
+            rulebook: Hash::default(),
+            state: State::new(genesis),
+        }
+    }
+
     /// Commands that expire what is due.
     pub fn expiries(&self, now: Time) -> Option<Admitted> {
         let due = self.state.due(now, COMMANDS_MAX);

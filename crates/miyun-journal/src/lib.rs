@@ -2,6 +2,7 @@
 //! after it; Merkle proofs and signed heads that a stranger checks offline; snapshots; recovery;
 //! an independent verifier; exports and disposable SQL read models.
 
+pub mod audit;
 mod engine;
 mod envelope;
 mod error;
@@ -11,6 +12,7 @@ pub mod log;
 pub mod merkle;
 pub mod proof;
 mod storage;
+pub mod verify;
 
 pub use engine::{Engine, Handle, Options, QUEUE_MAX};
 pub use envelope::{

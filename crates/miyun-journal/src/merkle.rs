@@ -289,14 +289,14 @@ mod tests {
         for size in 1..=leaves.len() {
             let all = &leaves[..size];
             let top = root(all);
-            for index in 0..size {
+            for (index, hash) in all.iter().enumerate() {
                 let way = path(all, index).unwrap();
                 let (i, n) = (index as u64, size as u64);
-                assert_eq!(root_from_path(leaves[index], i, n, &way), Some(top));
+                assert_eq!(root_from_path(*hash, i, n, &way), Some(top));
                 let other = leaf(b"other");
                 assert_ne!(root_from_path(other, i, n, &way), Some(top));
                 if size > 1 {
-                    assert_ne!(root_from_path(leaves[index], i ^ 1, n, &way), Some(top));
+                    assert_ne!(root_from_path(*hash, i ^ 1, n, &way), Some(top));
                 }
             }
             for old in 1..=size {
