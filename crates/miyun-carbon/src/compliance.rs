@@ -143,3 +143,17 @@ pub fn state(
         deadline,
     })
 }
+
+/// The verified emissions of one year: the last entry counts.
+#[must_use]
+pub fn verified_of(entries: &[Entry], year: i16) -> Option<u64> {
+    entries
+        .iter()
+        .filter(|e| e.year == year)
+        .filter_map(|e| match e.what {
+            EntryKind::Verified(t) => Some((e.at, t)),
+            EntryKind::Surrendered(_) => None,
+        })
+        .max_by_key(|(at, _)| *at)
+        .map(|(_, t)| t)
+}

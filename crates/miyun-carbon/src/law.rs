@@ -64,9 +64,9 @@ impl LawError {
     #[must_use]
     pub fn code(&self) -> &'static str {
         match self {
-            Self::None { .. } => "no-rule",
-            Self::Two { .. } => "two-rules",
-            Self::Unusable { .. } => "unusable-rule",
+            Self::None { .. } => "no_rule",
+            Self::Two { .. } => "two_rules",
+            Self::Unusable { .. } => "unusable_rule",
         }
     }
 }

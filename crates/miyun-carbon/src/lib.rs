@@ -117,13 +117,13 @@ impl Error {
         match self {
             Self::Law(e) => e.code(),
             Self::Overflow { .. } => "overflow",
-            Self::OffsetCap { .. } => "offset-cap",
-            Self::HoldingLimit { .. } => "holding-limit",
-            Self::MonitoringOverlap { .. } => "monitoring-overlap",
-            Self::ProjectState { .. } => "project-state",
-            Self::MoreThanVerified { .. } => "more-than-verified",
-            Self::Adjustment { .. } => "adjustment-state",
-            Self::ExportGate(_) => "export-gate",
+            Self::OffsetCap { .. } => "offset_cap",
+            Self::HoldingLimit { .. } => "holding_limit",
+            Self::MonitoringOverlap { .. } => "monitoring_overlap",
+            Self::ProjectState { .. } => "project_state",
+            Self::MoreThanVerified { .. } => "more_than_verified",
+            Self::Adjustment { .. } => "adjustment_state",
+            Self::ExportGate(_) => "export_gate",
             Self::Field { .. } => "field",
         }
     }

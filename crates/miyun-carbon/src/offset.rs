@@ -114,7 +114,7 @@ impl OffsetCaps {
     /// # Errors
     /// [`Error::OffsetCap`] naming the cap that it breaks.
     pub fn admit(&self, used: Usable, more: Usable) -> Result<(), Error> {
-        let sum = |a: u64, b: u64| a.checked_add(b).unwrap_or(u64::MAX);
+        let sum = u64::saturating_add;
         let outside = sum(used.outside, more.outside);
         let all = sum(sum(used.local, more.local), outside);
         if let (Some(cap), Some(share)) = (self.outside, self.outside_share)

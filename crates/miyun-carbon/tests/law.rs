@@ -53,7 +53,7 @@ fn no_rule<T: std::fmt::Debug>(r: Result<T, miyun_carbon::Error>) {
         matches!(e, miyun_carbon::Error::Law(LawError::None { .. })),
         "{e}"
     );
-    assert_eq!(e.code(), "no-rule");
+    assert_eq!(e.code(), "no_rule");
 }
 
 #[test]
@@ -99,7 +99,7 @@ fn offsets() {
             )
             .unwrap_err()
             .code(),
-            "offset-cap"
+            "offset_cap"
         );
     }
 }

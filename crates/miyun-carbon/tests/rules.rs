@@ -47,7 +47,7 @@ fn a_project_cannot_be_paid_twice_for_one_day() {
     let mut p = registered(false);
     p.monitor(period("2023-01-01..2023-12-31")).unwrap();
     let e = p.monitor(period("2023-12-31..2024-06-30")).unwrap_err();
-    assert_eq!(e.code(), "monitoring-overlap");
+    assert_eq!(e.code(), "monitoring_overlap");
     assert_eq!(p.monitoring.len(), 1, "a refusal changes nothing");
     p.monitor(period("2024-01-01..2024-06-30")).unwrap();
 }
@@ -67,15 +67,15 @@ fn a_retry_never_mints() {
     for _ in 0..5 {
         assert_eq!(
             p.issue(&law, n, 100).unwrap_err().code(),
-            "more-than-verified"
+            "more_than_verified"
         );
         assert_eq!(
             p.issue(&law, n, 10).unwrap_err().code(),
-            "more-than-verified"
+            "more_than_verified"
         );
         assert_eq!(
             p.issue(&law, n, u64::MAX).unwrap_err().code(),
-            "more-than-verified"
+            "more_than_verified"
         );
     }
     assert_eq!(p.monitoring[n].issued, 100);
@@ -99,7 +99,7 @@ fn a_project_starts_late_enough_under_an_open_methodology() {
     );
     assert_eq!(
         propose("cold-fusion", "2023-01-01").unwrap_err().code(),
-        "no-rule"
+        "no_rule"
     );
     let early = Project::propose(
         &Law::new(
@@ -120,13 +120,13 @@ fn a_project_starts_late_enough_under_an_open_methodology() {
 fn nothing_leaves_before_it_is_authorised_and_adjusted() {
     let law = sim("2025-01-01");
     let a = Adjustment::None;
-    assert_eq!(adjust::export(&law, a).unwrap_err().code(), "export-gate");
-    assert_eq!(a.apply().unwrap_err().code(), "adjustment-state");
+    assert_eq!(adjust::export(&law, a).unwrap_err().code(), "export_gate");
+    assert_eq!(a.apply().unwrap_err().code(), "adjustment_state");
     let a = a.authorise().unwrap();
-    assert_eq!(adjust::export(&law, a).unwrap_err().code(), "export-gate");
-    assert_eq!(a.authorise().unwrap_err().code(), "adjustment-state");
+    assert_eq!(adjust::export(&law, a).unwrap_err().code(), "export_gate");
+    assert_eq!(a.authorise().unwrap_err().code(), "adjustment_state");
     let a = a.apply().unwrap();
-    assert_eq!(a.revoke().unwrap_err().code(), "adjustment-state");
+    assert_eq!(a.revoke().unwrap_err().code(), "adjustment_state");
     assert_eq!(adjust::export(&law, a).unwrap().clause, "8.5");
 }
 
@@ -187,7 +187,7 @@ fn the_deadline_state_stays_when_the_debt_is_paid_late() {
         compliance::state(&law, 2019, 2019, &[], t("2025-12-01T00:00"))
             .unwrap_err()
             .code(),
-        "no-rule"
+        "no_rule"
     );
 }
 
