@@ -6,11 +6,13 @@ pub mod audit;
 mod engine;
 mod envelope;
 mod error;
+pub mod export;
 pub mod format;
 mod journal;
 pub mod log;
 pub mod merkle;
 pub mod proof;
+pub mod rebuild;
 mod storage;
 pub mod verify;
 

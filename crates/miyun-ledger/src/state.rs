@@ -633,6 +633,11 @@ impl State {
         Some(&self.series[ix as usize])
     }
 
+    /// Every series, in the order of definition.
+    pub fn all_series(&self) -> impl Iterator<Item = &Series> {
+        self.series.iter()
+    }
+
     /// The signer.
     #[must_use]
     pub fn signer(&self, id: SignerId) -> Option<&SignerDef> {
