@@ -1,0 +1,402 @@
+//! Measures the ledger: durable transfers a second, latency at a steady rate, verification,
+//! recovery; and, in the same run, a PostgreSQL registry with row locks. `README.md` says what is
+//! and is not comparable.
+
+mod load;
+mod pg;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, bail};
+use clap::Parser;
+use miyun_journal::verify::{VerifyOptions, verify};
+use miyun_journal::{Admitted, DirStorage, Engine, Envelope, Handle, Journal, Options};
+use miyun_ledger::Time;
+
+use load::{Mix, Stream};
+
+/// Measures the ledger and compares it with PostgreSQL.
+#[derive(Debug, Parser)]
+struct Args {
+    /// Where journals are written; on the disk that is to be measured.
+    #[arg(long, default_value = "/var/tmp/miyun-bench-ledger")]
+    dir: PathBuf,
+    /// Transfers of each throughput run.
+    #[arg(long, default_value_t = 2_000_000)]
+    transfers: usize,
+    /// Accounts.
+    #[arg(long, default_value_t = 10_000)]
+    accounts: u64,
+    /// Repeats of each run.
+    #[arg(long, default_value_t = 3)]
+    repeats: usize,
+    /// Seconds of each run at a steady rate and of each PostgreSQL run.
+    #[arg(long, default_value_t = 10)]
+    seconds: u64,
+    /// Records of the log that is verified and recovered; 0 leaves it out.
+    #[arg(long, default_value_t = 10_000_000)]
+    recover: usize,
+    /// A PostgreSQL to compare with, for example `host=127.0.0.1 port=5499 user=postgres`.
+    #[arg(long)]
+    postgres: Option<String>,
+    /// Only the throughput of the ledger.
+    #[arg(long)]
+    quick: bool,
+}
+
+fn now() -> Time {
+    let since = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .unwrap_or_default();
+    Time(since.as_millis() as i64)
+}
+
+fn load_average() -> String {
+    std::fs::read_to_string("/proc/loadavg")
+        .map(|t| t.split(' ').take(3).collect::<Vec<_>>().join(" "))
+        .unwrap_or_default()
+}
+
+type Running = (Engine<DirStorage>, Handle<DirStorage>);
+
+fn start(dir: &Path, accounts: u64) -> Result<Running> {
+    if dir.exists() {
+        std::fs::remove_dir_all(dir)?;
+    }
+    let storage = Arc::new(DirStorage::new(dir)?);
+    let journal = Journal::create(storage, load::genesis())?;
+    let options = Options {
+        clock: Box::new(now),
+        tick: Duration::from_secs(1),
+    };
+    let engine = Engine::start(journal, options)?;
+    let handle = engine.handle();
+    for commands in load::set_up(accounts) {
+        let answers = handle.call(load::sign(commands))?;
+        if let Some(Err(refusal)) = answers.iter().find(|a| a.is_err()) {
+            bail!("setting up: {refusal}");
+        }
+    }
+    Ok((engine, handle))
+}
+
+/// Admits and submits envelopes with at most `flight` of them under way, and gives each answer's
+/// latency to `seen`.
+struct Flight {
+    free: Receiver<Option<String>>,
+    back: SyncSender<Option<String>>,
+    left: usize,
+    flight: usize,
+}
+
+impl Flight {
+    fn new(flight: usize) -> Self {
+        let (back, free) = sync_channel(flight);
+        Self {
+            free,
+            back,
+            left: flight,
+            flight,
+        }
+    }
+
+    fn wait(&mut self) -> Result<()> {
+        match self.free.recv()? {
+            None => self.left += 1,
+            Some(refusal) => bail!("a command was refused: {refusal}"),
+        }
+        Ok(())
+    }
+
+    fn send(&mut self, handle: &Handle<DirStorage>, envelope: Envelope) -> Result<()> {
+        while self.left == 0 {
+            self.wait()?;
+        }
+        self.left -= 1;
+        let back = self.back.clone();
+        let admitted: Admitted = handle.admit(envelope)?;
+        handle.submit_admitted(admitted, move |result| {
+            let refused = match result {
+                Ok(answers) => answers
+                    .into_iter()
+                    .find_map(|a| a.err().map(|r| r.to_string())),
+                Err(door) => Some(door.to_string()),
+            };
+            let _ = back.send(refused);
+        })?;
+        Ok(())
+    }
+
+    fn finish(mut self) -> Result<()> {
+        while self.left < self.flight {
+            self.wait()?;
+        }
+        Ok(())
+    }
+}
+
+/// Durable transfers a second with envelopes of `size` commands. Envelopes are made and signed
+/// beforehand; decoding is not inside, checking signatures is.
+fn throughput(args: &Args, mix: Mix, size: usize, total: usize) -> Result<f64> {
+    let (engine, handle) = start(&args.dir, args.accounts)?;
+    let mut stream = Stream::new(1, mix, args.accounts);
+    let envelopes: Vec<Envelope> = (0..total / size)
+        .map(|_| load::sign(stream.take(size)))
+        .collect();
+    let count = envelopes.len() * size;
+    let mut flight = Flight::new((4 * 8_192 / size).clamp(4, 8_192));
+    let began = Instant::now();
+    for envelope in envelopes {
+        flight.send(&handle, envelope)?;
+    }
+    flight.finish()?;
+    let took = began.elapsed();
+    engine.stop()?;
+    Ok(count as f64 / took.as_secs_f64())
+}
+
+/// Latencies at a steady rate of transfers a second, each in an envelope of `size`, from the moment
+/// it was due to the moment its answer was durable.
+fn steady(args: &Args, rate: u64, size: usize) -> Result<Vec<Duration>> {
+    let (engine, handle) = start(&args.dir, args.accounts)?;
+    let mut stream = Stream::new(2, Mix::Uniform, args.accounts);
+    let n = (rate * args.seconds) as usize / size;
+    let envelopes: Vec<Envelope> = (0..n).map(|_| load::sign(stream.take(size))).collect();
+    let (tx, rx) = sync_channel(n);
+    let gap = Duration::from_secs_f64(size as f64 / rate as f64);
+    let began = Instant::now();
+    for (k, envelope) in envelopes.into_iter().enumerate() {
+        let due = began + gap * k as u32;
+        if let Some(wait) = due.checked_duration_since(Instant::now()) {
+            std::thread::sleep(wait);
+        }
+        let tx = tx.clone();
+        handle.submit(envelope, move |result| {
+            let sound = matches!(&result, Ok(answers) if answers.iter().all(Result::is_ok));
+            let _ = tx.send((due.elapsed(), sound));
+        })?;
+    }
+    drop(tx);
+    let mut latencies = Vec::with_capacity(n);
+    while latencies.len() < n {
+        let (latency, sound) = rx.recv()?;
+        if !sound {
+            bail!("a command was refused");
+        }
+        latencies.push(latency);
+    }
+    engine.stop()?;
+    latencies.sort_unstable();
+    Ok(latencies)
+}
+
+fn percentile(sorted: &[Duration], p: f64) -> f64 {
+    let n = ((sorted.len() as f64 * p) as usize).min(sorted.len().saturating_sub(1));
+    sorted.get(n).map_or(0.0, |d| d.as_secs_f64() * 1_000.0)
+}
+
+fn spread(name: &str, mut rates: Vec<f64>) -> f64 {
+    rates.sort_unstable_by(f64::total_cmp);
+    let median = rates[rates.len() / 2];
+    println!(
+        "{name:<58} median {median:>9.0}/s  worst {:>9.0}/s  best {:>9.0}/s  (load {})",
+        rates[0],
+        rates[rates.len() - 1],
+        load_average()
+    );
+    median
+}
+
+fn recovery(args: &Args) -> Result<()> {
+    let (engine, handle) = start(&args.dir, args.accounts)?;
+    let mut stream = Stream::new(3, Mix::Uniform, args.accounts);
+    let mut flight = Flight::new(6);
+    for _ in 0..args.recover.div_ceil(8_192) {
+        flight.send(&handle, load::sign(stream.take(8_192)))?;
+    }
+    flight.finish()?;
+    let began = Instant::now();
+    handle.snapshot()?;
+    println!(
+        "snapshot of the state                                      {:.1} s",
+        began.elapsed().as_secs_f64()
+    );
+    engine.stop()?;
+    drop(handle);
+    let bytes: u64 = std::fs::read_dir(&args.dir)?
+        .filter_map(|e| e.ok()?.metadata().ok())
+        .map(|m| m.len())
+        .sum();
+    for (name, signatures, replay) in [
+        ("verify: hashes, chain, invariants", false, false),
+        ("verify: the same and signatures", true, false),
+        ("verify: the same and the state machine again", true, true),
+    ] {
+        let storage = DirStorage::read_only(&args.dir);
+        let began = Instant::now();
+        let options = VerifyOptions {
+            signatures,
+            replay,
+            head: None,
+        };
+        let report = verify(&storage, &options)?;
+        if !report.is_sound() {
+            bail!("the log is not sound: {:?}", report.findings);
+        }
+        let seconds = began.elapsed().as_secs_f64();
+        println!(
+            "{name:<58} {:>9.0} records/s  ({} records in {seconds:.1} s, load {})",
+            report.records as f64 / seconds,
+            report.records,
+            load_average()
+        );
+    }
+    println!(
+        "journal and snapshot                                       {:.0} MB",
+        bytes as f64 / 1e6
+    );
+    for snapshot in [true, false] {
+        if !snapshot {
+            for entry in std::fs::read_dir(&args.dir)? {
+                let path = entry?.path();
+                if path.extension().is_some_and(|e| e == "snap") {
+                    std::fs::remove_file(path)?;
+                }
+            }
+        }
+        let began = Instant::now();
+        let (journal, recovery) = Journal::open(Arc::new(DirStorage::new(&args.dir)?))?;
+        println!(
+            "recovery {:<49} {:.1} s  ({recovery}; load {})",
+            if snapshot {
+                "from a snapshot"
+            } else {
+                "from the first record"
+            },
+            began.elapsed().as_secs_f64(),
+            load_average()
+        );
+        drop(journal);
+    }
+    Ok(())
+}
+
+fn main() -> Result<()> {
+    let args = Args::parse();
+    println!(
+        "{} cores, load {}, journals in {}",
+        std::thread::available_parallelism().map_or(0, usize::from),
+        load_average(),
+        args.dir.display()
+    );
+    let pg = match &args.postgres {
+        Some(url) => {
+            println!("{}", pg::set_up(url, args.accounts).context("PostgreSQL")?);
+            Some(url)
+        }
+        None => None,
+    };
+    let mut runs: Vec<(String, Vec<f64>)> = Vec::new();
+    let mut note = |name: &str, rate: f64| match runs.iter_mut().find(|(n, _)| n == name) {
+        Some((_, rates)) => rates.push(rate),
+        None => runs.push((name.to_owned(), vec![rate])),
+    };
+    let time = Duration::from_secs(args.seconds);
+    let mut pg_latency = Vec::new();
+    for repeat in 0..args.repeats {
+        let few = args.transfers / 10;
+        note(
+            "ledger W1 uniform, batch 8192",
+            throughput(&args, Mix::Uniform, 8_192, args.transfers)?,
+        );
+        if args.quick {
+            continue;
+        }
+        note(
+            "ledger W1 uniform, envelopes of 1000",
+            throughput(&args, Mix::Uniform, 1_000, args.transfers)?,
+        );
+        note(
+            "ledger W1 uniform, one signature a transfer",
+            throughput(&args, Mix::Uniform, 1, few.min(100_000))?,
+        );
+        note(
+            "ledger W2 hot accounts, batch 8192",
+            throughput(&args, Mix::Hot, 8_192, args.transfers)?,
+        );
+        note(
+            "ledger W3 reserve, post, void, batch 8192",
+            throughput(&args, Mix::TwoPhase, 8_192, args.transfers)?,
+        );
+        note(
+            "ledger W4 serial blocks, batch 8192",
+            throughput(&args, Mix::Serial, 8_192, few)?,
+        );
+        if let Some(url) = pg {
+            let seed = 1_000 * (repeat as u64 + 1);
+            let one = pg::run(url, args.accounts, 12, 1, time, seed)?;
+            note(
+                "PostgreSQL, 12 clients, one transfer a transaction",
+                one.rate,
+            );
+            pg_latency = one.latencies;
+            let many = pg::run(url, args.accounts, 12, 1_000, time, seed + 100)?;
+            note(
+                "PostgreSQL, 12 clients, 1000 transfers a transaction",
+                many.rate,
+            );
+        }
+    }
+    let medians: Vec<(String, f64)> = runs
+        .into_iter()
+        .map(|(name, rates)| {
+            let median = spread(&name, rates);
+            (name, median)
+        })
+        .collect();
+    let of = |part: &str| medians.iter().find(|(n, _)| n.contains(part)).map(|m| m.1);
+    if let (Some(a), Some(b)) = (of("1000 transfers a tr"), of("envelopes of 1000")) {
+        println!(
+            "ratio, 1000 transfers at once on both sides                {:.0}",
+            b / a
+        );
+    }
+    if let (Some(a), Some(b)) = (of("one transfer a tr"), of("one signature a tr")) {
+        println!(
+            "ratio, one transfer at a time on both sides                {:.0}",
+            b / a
+        );
+    }
+    if !pg_latency.is_empty() {
+        println!(
+            "PostgreSQL, 12 clients, as fast as they can                p50 {:.1} ms, p99 {:.1} ms",
+            percentile(&pg_latency, 0.50),
+            percentile(&pg_latency, 0.99)
+        );
+    }
+    if args.quick {
+        return Ok(());
+    }
+    for (size, name) in [
+        (1, "ledger at 10000/s, one signature a transfer"),
+        (10, "ledger at 10000/s, envelopes of 10"),
+    ] {
+        let l = steady(&args, 10_000, size)?;
+        println!(
+            "{name:<58} p50 {:.1} ms, p99 {:.1} ms, p99.9 {:.1} ms, worst {:.1} ms (load {})",
+            percentile(&l, 0.50),
+            percentile(&l, 0.99),
+            percentile(&l, 0.999),
+            percentile(&l, 1.0),
+            load_average()
+        );
+    }
+    if args.recover > 0 {
+        recovery(&args)?;
+    }
+    std::fs::remove_dir_all(&args.dir)?;
+    Ok(())
+}
