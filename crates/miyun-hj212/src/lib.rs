@@ -10,8 +10,10 @@
 
 pub mod answer;
 pub mod cn;
+mod command;
 pub mod crc;
 mod encode;
+pub mod exchange;
 pub mod finding;
 mod frame;
 mod framer;
@@ -20,9 +22,11 @@ mod number;
 mod profile;
 mod region;
 pub mod sm4;
+mod split;
 mod time;
 
 pub use answer::{AnswerTo, Outcome, RequestReturn, Wanted};
+pub use command::Command;
 pub use crc::{CrcDialect, CrcSet};
 pub use encode::{EncodeError, Message, Region};
 pub use finding::{Finding, FindingCode, Findings, Reason, Weight};
@@ -32,4 +36,5 @@ pub use head::{Field, Flag};
 pub use number::Number;
 pub use profile::{CipherForm, DeviceProfile, Edition, Profiles};
 pub use region::{Item, Items};
+pub use split::{Joined, Offer, Reassembler, SplitLimits};
 pub use time::{Qn, Stamp};
