@@ -108,9 +108,8 @@ pub struct Rejected<'a> {
 impl<'a> Rejected<'a> {
     pub(crate) fn new(bytes: &'a [u8], reason: Reason, dialect: Option<CrcDialect>) -> Self {
         let segment = bytes.get(HEADER..).unwrap_or(&[]);
-        let head = memmem::find(segment, b"CP=&&").map_or(segment, |n| &segment[..n]);
-        let head = &head[..head.len().min(SEGMENT_MAX)];
-        let spans = Spans::read(head);
+        let head = &segment[..segment.len().min(SEGMENT_MAX)];
+        let (spans, _) = Spans::scan(head);
         let text = |field| {
             spans
                 .bytes(head, field)
@@ -126,17 +125,14 @@ impl<'a> Rejected<'a> {
     }
 }
 
-/// Where the region stands in a segment: start of `CP=&&`, first and last byte of the region.
-fn region_of(segment: &[u8]) -> Option<(usize, usize, usize)> {
-    let cp_at = memmem::find(segment, b"CP=&&")?;
-    let from = cp_at + 5;
+/// Where the region ends that begins at `from`.
+fn region_end(segment: &[u8], from: usize) -> Option<usize> {
     let rest = &segment[from..];
-    let to = if rest.ends_with(b"&&") {
-        rest.len() - 2
+    if rest.ends_with(b"&&") {
+        Some(segment.len() - 2)
     } else {
-        memmem::rfind(rest, b"&&")?
-    };
-    Some((cp_at, from, from + to))
+        memmem::rfind(rest, b"&&").map(|n| from + n)
+    }
 }
 
 /// True if `region` can be text that nobody encrypted.
@@ -164,14 +160,15 @@ pub(crate) fn examine<P: Profiles + ?Sized>(
     plain.clear();
     let (segment, field) = raw[HEADER..].split_at(raw.len() - HEADER - CHECK);
     let (wire, lower) = crc::digits(field).ok_or((Reason::BadCrcField, None))?;
-    let Some((cp_at, region_from, region_to)) = region_of(segment) else {
+    let (spans, cp_at) = Spans::scan(segment);
+    let place = cp_at.and_then(|at| Some((at, at + 5, region_end(segment, at + 5)?)));
+    let Some((cp_at, region_from, region_to)) = place else {
         return Err(match CrcSet::ANY.fits(segment, wire) {
             Some(d) => (Reason::NoCp, Some(d)),
             None => (Reason::BadCrc, None),
         });
     };
     let head = &segment[..cp_at];
-    let spans = Spans::read(head);
     let mn = spans
         .bytes(head, Field::Mn)
         .and_then(|b| std::str::from_utf8(b).ok())

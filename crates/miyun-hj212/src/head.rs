@@ -1,6 +1,9 @@
 //! The head of a segment: `QN=...;ST=...;CN=...;PW=...;MN=...;Flag=...;`.
 
+use memchr::memmem;
+
 use crate::finding::{FindingCode, Findings};
+use crate::scan::next_of;
 
 /// A field of the head.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,49 +86,73 @@ pub(crate) struct Spans {
 }
 
 impl Spans {
-    /// Reads a head (what stands before `CP=&&`). The first of two equal fields counts.
-    pub fn read(head: &[u8]) -> Self {
+    /// Reads the head of `segment` up to the first `CP=&&`, and where that stands. Without one, the
+    /// fields before the first `&`. The first of two equal fields counts.
+    pub fn scan(segment: &[u8]) -> (Self, Option<usize>) {
         let mut out = Self::default();
         let mut start = 0;
-        let mut pno_before = false;
-        while start < head.len() {
-            let end = head[start..]
-                .iter()
-                .position(|b| *b == b';')
-                .map_or(head.len(), |n| start + n);
-            let token = &head[start..end];
-            if let Some(eq) = token.iter().position(|b| *b == b'=') {
-                let key = token[..eq].trim_ascii();
-                let (mut from, mut to) = (start + eq + 1, end);
-                while from < to && head[from].is_ascii_whitespace() {
-                    from += 1;
-                }
-                while from < to && head[to - 1].is_ascii_whitespace() {
-                    to -= 1;
-                }
-                match Field::of(key) {
-                    Some(field) => {
-                        let slot = &mut out.at[field as usize];
-                        if slot.0 == 0 {
-                            *slot = (from as u16, to as u16);
-                        } else {
-                            out.odd.add(FindingCode::HeadDuplicate);
-                        }
-                        if field == Field::Pno && out.at[Field::Pnum as usize].0 == 0 {
-                            pno_before = true;
-                        }
-                    }
-                    None => out.odd.add(FindingCode::HeadUnknown),
-                }
-            } else if !token.trim_ascii().is_empty() {
-                out.odd.add(FindingCode::HeadUnknown);
+        while start < segment.len() {
+            if segment[start..].starts_with(b"CP=&&") {
+                return (out, Some(start));
             }
+            let eq = next_of::<b';', b'=', b'&'>(segment, start);
+            let mut end = eq;
+            if segment.get(eq) == Some(&b'=') {
+                end = next_of::<b';', b'&', b';'>(segment, eq + 1);
+            }
+            if segment.get(end) == Some(&b'&') {
+                // The `;` before CP is missing, or something stranger.
+                let cp_at = memmem::find(segment, b"CP=&&");
+                let end = cp_at.or_else(|| memchr::memchr(b'&', segment));
+                return (Self::read(&segment[..end.unwrap_or(segment.len())]), cp_at);
+            }
+            out.take(segment, start, eq, end);
             start = end + 1;
         }
-        if pno_before && out.at[Field::Pnum as usize].0 != 0 {
-            out.odd.add(FindingCode::HeadOrder);
+        (out, None)
+    }
+
+    /// Reads a head that may hold any byte.
+    fn read(head: &[u8]) -> Self {
+        let mut out = Self::default();
+        let mut start = 0;
+        for token in head.split(|b| *b == b';') {
+            let end = start + token.len();
+            let eq = memchr::memchr(b'=', token).map_or(end, |n| start + n);
+            out.take(head, start, eq, end);
+            start = end + 1;
         }
         out
+    }
+
+    /// Takes the token from `start` to `end` whose `=` is at `eq` (or none, if that is `end`).
+    #[inline]
+    fn take(&mut self, head: &[u8], start: usize, eq: usize, end: usize) {
+        if eq >= end {
+            if !head[start..end].trim_ascii().is_empty() {
+                self.odd.add(FindingCode::HeadUnknown);
+            }
+            return;
+        }
+        let (mut from, mut to) = (eq + 1, end);
+        while from < to && head[from].is_ascii_whitespace() {
+            from += 1;
+        }
+        while from < to && head[to - 1].is_ascii_whitespace() {
+            to -= 1;
+        }
+        let Some(field) = Field::of(head[start..eq].trim_ascii()) else {
+            self.odd.add(FindingCode::HeadUnknown);
+            return;
+        };
+        if self.at[field as usize].0 != 0 {
+            self.odd.add(FindingCode::HeadDuplicate);
+            return;
+        }
+        self.at[field as usize] = (from as u16, to as u16);
+        if field == Field::Pnum && self.at[Field::Pno as usize].0 != 0 {
+            self.odd.add(FindingCode::HeadOrder);
+        }
     }
 
     /// The field's text in the head that was read.
@@ -216,7 +243,7 @@ mod tests {
     #[test]
     fn the_first_of_two_counts_and_blanks_go() {
         let head = "QN=1;QN=2; ST=31 ;Foo=3;PNO=1;PNUM=2;;x";
-        let s = Spans::read(head.as_bytes());
+        let s = Spans::scan(head.as_bytes()).0;
         assert_eq!(s.get(head, Field::Qn), Some("1"));
         assert_eq!(s.get(head, Field::St), Some("31"));
         assert_eq!(s.get(head, Field::Cn), None);
@@ -241,7 +268,7 @@ mod tests {
 
     #[test]
     fn packets_count_from_one_to_all() {
-        let of = |h: &str| judge(&Spans::read(h.as_bytes()), h);
+        let of = |h: &str| judge(&Spans::scan(h.as_bytes()).0, h);
         assert!(of("Flag=6").has(FindingCode::MissingPnum));
         assert!(of("Flag=6;PNUM=2;PNO=3").has(FindingCode::BadPno));
         assert!(of("Flag=6;PNUM=0;PNO=0").has(FindingCode::BadPnum));

@@ -21,6 +21,7 @@ mod head;
 mod number;
 mod profile;
 mod region;
+mod scan;
 pub mod sm4;
 mod split;
 mod time;

@@ -2,6 +2,17 @@
 
 use miyun_core::observation::VALUE_SCALE;
 
+/// Powers of ten.
+const POWERS: [i64; 19] = {
+    let mut p = [1; 19];
+    let mut k = 1;
+    while k < 19 {
+        p[k] = p[k - 1] * 10;
+        k += 1;
+    }
+    p
+};
+
 /// `mantissa * 10^exponent`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Number {
@@ -15,6 +26,7 @@ impl Number {
     /// The number in `text`: digits, one point, a sign, an exponent as in `1.2E-3`. `None` if it is
     /// no number or has more than 18 digits.
     #[must_use]
+    #[inline]
     pub fn parse(text: &str) -> Option<Self> {
         let bytes = text.as_bytes();
         let (negative, digits) = match bytes {
@@ -23,12 +35,10 @@ impl Number {
             rest => (false, rest),
         };
         let mut value = 0u64;
-        let mut count = 0u32;
-        let mut decimals = 0i16;
-        let mut point = false;
+        let mut count = 0usize;
+        let mut point = None;
         let mut exponent = 0i16;
-        let mut i = 0;
-        while let Some(&b) = digits.get(i) {
+        for (i, &b) in digits.iter().enumerate() {
             let d = b.wrapping_sub(b'0');
             if d < 10 {
                 count += 1;
@@ -36,20 +46,19 @@ impl Number {
                     return None;
                 }
                 value = value * 10 + u64::from(d);
-                decimals += i16::from(point);
-            } else if b == b'.' && !point {
-                point = true;
+            } else if b == b'.' && point.is_none() {
+                point = Some(count);
             } else if matches!(b, b'e' | b'E') && count > 0 {
                 exponent = power(&digits[i + 1..])?;
                 break;
             } else {
                 return None;
             }
-            i += 1;
         }
         if count == 0 {
             return None;
         }
+        let decimals = point.map_or(0, |p| (count - p) as i16);
         let value = i64::try_from(value).ok()?;
         Some(Self {
             mantissa: if negative { -value } else { value },
@@ -60,23 +69,24 @@ impl Number {
     /// The number in steps of 10^-6 (how observations are stored), `None` if it does not fit
     /// exactly.
     #[must_use]
+    #[inline]
     pub fn micro(self) -> Option<i64> {
         self.steps(VALUE_SCALE as i16)
     }
 
     /// The number in steps of 10^-`decimals`, `None` if it does not fit exactly.
     #[must_use]
+    #[inline]
     pub fn steps(self, decimals: i16) -> Option<i64> {
         let shift = self.exponent.checked_add(decimals)?;
         if self.mantissa == 0 {
             return Some(0);
         }
+        let power = *POWERS.get(usize::from(shift.unsigned_abs()))?;
         if shift >= 0 {
-            let p = 10i64.checked_pow(u32::from(shift.unsigned_abs()))?;
-            self.mantissa.checked_mul(p)
+            self.mantissa.checked_mul(power)
         } else {
-            let p = 10i64.checked_pow(u32::from(shift.unsigned_abs()))?;
-            (self.mantissa % p == 0).then(|| self.mantissa / p)
+            (self.mantissa % power == 0).then(|| self.mantissa / power)
         }
     }
 

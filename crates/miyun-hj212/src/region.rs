@@ -2,6 +2,7 @@
 
 use crate::finding::{Finding, FindingCode, Findings};
 use crate::number::Number;
+use crate::scan::next_of;
 use crate::time::Stamp;
 
 /// One `name=value` of a region. `a34013-Rtd=7.1` has code `a34013` and attribute `Rtd`;
@@ -19,6 +20,7 @@ pub struct Item<'a> {
 impl<'a> Item<'a> {
     /// Code and attribute, for example `a34013` and `Rtd`; `None` for a name without `-`.
     #[must_use]
+    #[inline]
     pub fn split(&self) -> Option<(&'a str, &'a str)> {
         let at = self.key.bytes().position(|b| b == b'-')?;
         Some((&self.key[..at], &self.key[at + 1..]))
@@ -26,6 +28,7 @@ impl<'a> Item<'a> {
 
     /// The value as a number.
     #[must_use]
+    #[inline]
     pub fn number(&self) -> Option<Number> {
         Number::parse(self.value?)
     }
@@ -63,6 +66,7 @@ impl<'a> Items<'a> {
 impl<'a> Iterator for Items<'a> {
     type Item = Item<'a>;
 
+    #[inline]
     fn next(&mut self) -> Option<Item<'a>> {
         let bytes = self.text.as_bytes();
         loop {
@@ -70,17 +74,12 @@ impl<'a> Iterator for Items<'a> {
                 return None;
             }
             let start = self.at;
-            let mut i = start;
+            let mut i = next_of::<b';', b',', b'='>(bytes, start);
             let mut equals = None;
-            while i < bytes.len() {
-                match bytes[i] {
-                    b';' | b',' => break,
-                    b'=' if equals.is_none() => {
-                        equals = Some(i);
-                        i = after_log(bytes, i + 1).unwrap_or(i + 1);
-                    }
-                    _ => i += 1,
-                }
+            if bytes.get(i) == Some(&b'=') {
+                equals = Some(i);
+                let value = after_log(bytes, i + 1).unwrap_or(i + 1);
+                i = next_of::<b';', b',', b';'>(bytes, value);
             }
             self.at = i + 1;
             let group = self.group;
@@ -104,14 +103,18 @@ impl<'a> Iterator for Items<'a> {
     }
 }
 
+#[inline]
 /// Where the scan goes on if a log text `//...//` begins at `at`.
 fn after_log(bytes: &[u8], at: usize) -> Option<usize> {
-    let rest = bytes.get(at..)?;
-    let inner = rest.strip_prefix(b"//")?;
+    if bytes.get(at) != Some(&b'/') {
+        return None;
+    }
+    let inner = bytes[at..].strip_prefix(b"//")?;
     let end = memchr::memmem::find(inner, b"//")?;
     Some(at + 2 + end + 2)
 }
 
+#[inline]
 fn trim(text: &str) -> &str {
     match text.as_bytes() {
         [] => text,
