@@ -25,6 +25,7 @@ mod scan;
 pub mod sm4;
 mod split;
 mod time;
+mod words;
 
 pub use answer::{AnswerTo, Outcome, RequestReturn, Wanted};
 pub use command::Command;
@@ -39,3 +40,4 @@ pub use profile::{CipherForm, DeviceProfile, Edition, Profiles};
 pub use region::{Item, Items};
 pub use split::{Joined, Offer, Reassembler, SplitLimits};
 pub use time::{Qn, Stamp};
+pub use words::{FactorWord, Words};
