@@ -22,42 +22,55 @@ pub fn mn(k: usize) -> String {
     format!("{k:024X}")
 }
 
-/// A frame whose QN is patched for each sending.
+/// Frames of one logger, their QN patched for each sending. Values change from frame to frame; an
+/// encrypting logger turns over a pool of regions encrypted beforehand, so that the bench measures
+/// the receiver's SM4 and not the generator's.
 pub struct Template {
-    plain: Vec<u8>,
-    cipher: Option<Vec<u8>>,
+    pool: Vec<(Vec<u8>, Option<Vec<u8>>)>,
+    next: usize,
 }
+
+/// Regions of a logger.
+const POOL: usize = 8;
 
 impl Template {
     /// Frames of logger `k` with data of `data_time`; about 299 bytes, 4 factors.
     pub fn new(k: usize, data_time: &str, encrypted: bool, backfill: bool) -> Self {
-        let region = format!(
-            "DataTime={data_time};a21026-Rtd=1{:02}.5,a21026-ZsRtd=14.35,a21026-Flag=N;a21002-Rtd=38.2,a21002-ZsRtd=41.7,a21002-Flag=N;a34013-Rtd=2.61,a34013-Flag=N;a19001-Rtd=7.9,a19001-Flag=N",
-            k % 100
-        );
-        let rf = if backfill { "RF=1;" } else { "" };
-        let flag = if encrypted || backfill { 9 } else { 5 };
-        let head = format!(
-            "QN=20260101000000000;ST=31;CN=2011;PW=123456;MN={};Flag={flag};{rf}CP=&&",
-            mn(k)
-        );
-        let mut plain = b"##".to_vec();
-        let length = head.len() + region.len() + 2;
-        plain.extend_from_slice(format!("{length:04}{head}{region}&&").as_bytes());
-        let cipher = encrypted.then(|| {
-            let mut c = plain.clone();
-            let from = 6 + head.len();
-            let key = Key::parse(KEY).expect("the key is well formed");
-            let n = c.len();
-            key.encrypt(&mut c[from..n - 2]);
-            c
-        });
-        Self { plain, cipher }
+        let mut random = k as u64 * 0x9E37_79B9_7F4A_7C15 + 1;
+        let mut value = |below: u64| {
+            random ^= random << 13;
+            random ^= random >> 7;
+            random ^= random << 17;
+            random % below
+        };
+        let pool = (0..POOL)
+            .map(|_| {
+                let region = format!(
+                    "DataTime={data_time};a21026-Rtd={:03}.{:02},a21026-ZsRtd={:03}.{:02},a21026-Flag=N;a21002-Rtd={:03}.{:02},a21002-ZsRtd={:03}.{:02},a21002-Flag=N;a34013-Rtd={:02}.{:03},a34013-Flag=N;a19001-Rtd={:02}.{:03},a19001-Flag=N",
+                    value(1_000), value(100), value(1_000), value(100), value(1_000), value(100), value(1_000), value(100), value(100), value(1_000), value(100), value(1_000)
+                );
+                let rf = if backfill { "RF=1;" } else { "" };
+                let flag = if encrypted || backfill { 9 } else { 5 };
+                let head = format!("QN=20260101000000000;ST=31;CN=2011;PW=123456;MN={};Flag={flag};{rf}CP=&&", mn(k));
+                let length = head.len() + region.len() + 2;
+                let plain = format!("##{length:04}{head}{region}&&").into_bytes();
+                let cipher = encrypted.then(|| {
+                    let mut c = plain.clone();
+                    let from = 6 + head.len();
+                    let key = Key::parse(KEY).expect("the key is well formed");
+                    let n = c.len();
+                    key.encrypt(&mut c[from..n - 2]);
+                    c
+                });
+                (plain, cipher)
+            })
+            .collect();
+        Self { pool, next: 0 }
     }
 
     /// Bytes of one frame with check and CR LF.
     pub fn len(&self) -> usize {
-        self.plain.len() + 6
+        self.pool[0].0.len() + 6
     }
 
     /// Appends the frame number `n`.
@@ -69,14 +82,16 @@ impl Template {
             *d = b'0' + (rest % 10) as u8;
             rest /= 10;
         }
-        self.plain[QN_AT..QN_AT + 17].copy_from_slice(&text);
-        let check = CrcDialect::Hj212.of(&self.plain[6..]);
-        match &mut self.cipher {
+        self.next = (self.next + 1) % POOL;
+        let (plain, cipher) = &mut self.pool[self.next];
+        plain[QN_AT..QN_AT + 17].copy_from_slice(&text);
+        let check = CrcDialect::Hj212.of(&plain[6..]);
+        match cipher {
             Some(c) => {
                 c[QN_AT..QN_AT + 17].copy_from_slice(&text);
                 out.extend_from_slice(c);
             }
-            None => out.extend_from_slice(&self.plain),
+            None => out.extend_from_slice(plain),
         }
         const HEX: &[u8; 16] = b"0123456789ABCDEF";
         for shift in [12, 8, 4, 0] {
@@ -195,7 +210,11 @@ impl Logger {
 }
 
 /// Runs loggers on `threads` threads until all are done.
-pub fn spawn(loggers: Vec<Logger>, threads: usize, tally: &Arc<Tally>) -> Vec<std::thread::JoinHandle<u64>> {
+pub fn spawn(
+    loggers: Vec<Logger>,
+    threads: usize,
+    tally: &Arc<Tally>,
+) -> Vec<std::thread::JoinHandle<u64>> {
     let mut per: Vec<Vec<Logger>> = (0..threads).map(|_| Vec::new()).collect();
     for (k, l) in loggers.into_iter().enumerate() {
         per[k % threads].push(l);
@@ -204,10 +223,16 @@ pub fn spawn(loggers: Vec<Logger>, threads: usize, tally: &Arc<Tally>) -> Vec<st
         .map(|mine| {
             let tally = Arc::clone(tally);
             std::thread::spawn(move || {
-                let rt = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("an event loop");
+                let rt = tokio::runtime::Builder::new_current_thread()
+                    .enable_all()
+                    .build()
+                    .expect("an event loop");
                 let local = tokio::task::LocalSet::new();
                 local.block_on(&rt, async move {
-                    let tasks: Vec<_> = mine.into_iter().map(|l| tokio::task::spawn_local(l.run(Arc::clone(&tally)))).collect();
+                    let tasks: Vec<_> = mine
+                        .into_iter()
+                        .map(|l| tokio::task::spawn_local(l.run(Arc::clone(&tally))))
+                        .collect();
                     let mut failed = 0;
                     for t in tasks {
                         match t.await {

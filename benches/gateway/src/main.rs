@@ -21,9 +21,13 @@ use miyun_gateway::{Gateway, Settings};
 
 fn main() -> Result<()> {
     let args: Vec<String> = std::env::args().skip(1).collect();
-    let seconds = |n: usize, default: u64| args.get(n).and_then(|s| s.parse().ok()).unwrap_or(default);
+    let seconds =
+        |n: usize, default: u64| args.get(n).and_then(|s| s.parse().ok()).unwrap_or(default);
     match args.first().map(String::as_str) {
-        Some("serve") => serve(Path::new(&args[1]), args.get(2).is_some_and(|a| a == "encrypted")),
+        Some("serve") => serve(
+            Path::new(&args[1]),
+            args.get(2).is_some_and(|a| a == "encrypted"),
+        ),
         Some("speed") => speed(seconds(1, 60), false),
         Some("encrypted") => speed(seconds(1, 60), true),
         Some("latency") => latency(seconds(1, 30), seconds(2, 100_000)),
@@ -36,7 +40,9 @@ fn main() -> Result<()> {
             idle(14_000)?;
             backlog(28_800_000)
         }
-        _ => bail!("usage: gateway-bench all | speed [s] | encrypted [s] | latency [s] [frames/s] | idle [connections] | backlog [frames]"),
+        _ => bail!(
+            "usage: gateway-bench all | speed [s] | encrypted [s] | latency [s] [frames/s] | idle [connections] | backlog [frames]"
+        ),
     }
 }
 
@@ -50,14 +56,23 @@ fn serve(dir: &Path, encrypted: bool) -> Result<()> {
     settings.limits.connections_per_address = 19_000;
     settings.limits.unconfirmed_devices = 100_000;
     settings.limits.first_frame_s = 3_600;
-    settings.readers = std::env::var("READERS").ok().and_then(|r| r.parse().ok()).unwrap_or(1);
+    settings.readers = std::env::var("READERS")
+        .ok()
+        .and_then(|r| r.parse().ok())
+        .unwrap_or(1);
     let gateway = Gateway::open(dir, settings)?;
     if encrypted {
         let set: Vec<_> = (0..1_000)
             .flat_map(|k| {
                 [
                     (mn(k), Property::Key, KEY.to_owned(), 0, "bench".to_owned()),
-                    (mn(k), Property::Edition, "2025".to_owned(), 0, "bench".to_owned()),
+                    (
+                        mn(k),
+                        Property::Edition,
+                        "2025".to_owned(),
+                        0,
+                        "bench".to_owned(),
+                    ),
                 ]
             })
             .collect();
@@ -65,7 +80,11 @@ fn serve(dir: &Path, encrypted: bool) -> Result<()> {
     }
     let recovery = gateway.recovery().clone();
     let running = gateway.start()?;
-    println!("{} {}", running.addresses()[0], serde_json::to_string(&recovery)?);
+    println!(
+        "{} {}",
+        running.addresses()[0],
+        serde_json::to_string(&recovery)?
+    );
     std::io::stdout().flush()?;
     for line in std::io::stdin().lock().lines() {
         match line?.as_str() {
@@ -89,7 +108,10 @@ struct Server {
 impl Server {
     fn start(dir: &Path, encrypted: bool) -> Result<Self> {
         let mut c = Command::new(std::env::current_exe()?);
-        c.arg("serve").arg(dir).stdin(Stdio::piped()).stdout(Stdio::piped());
+        c.arg("serve")
+            .arg(dir)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped());
         if encrypted {
             c.arg("encrypted");
         }
@@ -97,7 +119,10 @@ impl Server {
         let mut out = BufReader::new(child.stdout.take().context("no output")?);
         let mut line = String::new();
         out.read_line(&mut line)?;
-        let (address, recovery) = line.trim().split_once(' ').context("the receiver did not start")?;
+        let (address, recovery) = line
+            .trim()
+            .split_once(' ')
+            .context("the receiver did not start")?;
         Ok(Self {
             child,
             out,
@@ -117,7 +142,14 @@ impl Server {
     fn status_kb(&self, field: &str) -> Result<u64> {
         let text = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
         text.lines()
-            .find_map(|l| l.strip_prefix(field)?.trim_start_matches(':').trim().strip_suffix(" kB")?.parse().ok())
+            .find_map(|l| {
+                l.strip_prefix(field)?
+                    .trim_start_matches(':')
+                    .trim()
+                    .strip_suffix(" kB")?
+                    .parse()
+                    .ok()
+            })
             .with_context(|| format!("no {field}"))
     }
 
@@ -135,7 +167,12 @@ impl Server {
 
 fn cpu_s(pid: u32) -> Result<f64> {
     let text = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
-    let rest: Vec<&str> = text.rsplit(')').next().unwrap_or("").split_whitespace().collect();
+    let rest: Vec<&str> = text
+        .rsplit(')')
+        .next()
+        .unwrap_or("")
+        .split_whitespace()
+        .collect();
     Ok((rest[11].parse::<f64>()? + rest[12].parse::<f64>()?) / 100.0)
 }
 
@@ -160,7 +197,10 @@ fn header(what: &str) {
 fn audit(dir: &Path) -> Result<(u64, u64)> {
     let log = miyun_gateway::server::paths::log(dir);
     let mut reader = Reader::at(&log, Position::default());
-    let end = Position { segment: u64::MAX, offset: 0 };
+    let end = Position {
+        segment: u64::MAX,
+        offset: 0,
+    };
     let mut seen = std::collections::HashSet::new();
     let mut n = 0;
     loop {
@@ -226,7 +266,9 @@ fn speed(seconds: u64, encrypted: bool) -> Result<()> {
         "{} batches, mean {:.0} frames, mean commit {:.1} ms",
         stats["batches"],
         stats["frames"].as_f64().unwrap_or(0.0) / stats["batches"].as_f64().unwrap_or(1.0),
-        stats["commit_us"].as_f64().unwrap_or(0.0) / stats["batches"].as_f64().unwrap_or(1.0) / 1_000.0
+        stats["commit_us"].as_f64().unwrap_or(0.0)
+            / stats["batches"].as_f64().unwrap_or(1.0)
+            / 1_000.0
     );
     // The promise: kill it now, under load; whatever was answered must be there, once.
     server.kill()?;
@@ -243,7 +285,10 @@ fn speed(seconds: u64, encrypted: bool) -> Result<()> {
         r["bytes_read"].as_f64().unwrap_or(0.0) / 1e9,
         r["seconds"].as_f64().unwrap_or(0.0)
     );
-    anyhow::ensure!(r["records"].as_u64() >= Some(answered), "acknowledged frames are missing");
+    anyhow::ensure!(
+        r["records"].as_u64() >= Some(answered),
+        "acknowledged frames are missing"
+    );
     again.kill()?;
     let (stored, doubled) = audit(dir.path())?;
     println!("audit of the log: {stored} records, {doubled} doubled");
@@ -252,7 +297,9 @@ fn speed(seconds: u64, encrypted: bool) -> Result<()> {
 }
 
 fn latency(seconds: u64, rate: u64) -> Result<()> {
-    header(&format!("last byte to 9014 at {rate} frames/s, 1,000 connections"));
+    header(&format!(
+        "last byte to 9014 at {rate} frames/s, 1,000 connections"
+    ));
     let dir = folder()?;
     let server = Server::start(dir.path(), false)?;
     let tally = Arc::new(Tally::default());
@@ -263,7 +310,10 @@ fn latency(seconds: u64, rate: u64) -> Result<()> {
         .map(|k| Logger {
             server: server.address,
             templates: vec![Template::new(k, &time, false, false)],
-            manner: Manner::Paced { burst: BURST, every },
+            manner: Manner::Paced {
+                burst: BURST,
+                every,
+            },
             frames: u64::MAX,
             first: 0,
             phase: every.mul_f64((k % 997) as f64 / 997.0),
@@ -318,10 +368,18 @@ fn idle(most: u64) -> Result<()> {
         }
         std::thread::sleep(Duration::from_secs(2));
         let _ = tally.up.load(Ordering::Relaxed);
-        points.push((k, server.status_kb("VmRSS")?, kernel_kb()?.saturating_sub(before)));
+        points.push((
+            k,
+            server.status_kb("VmRSS")?,
+            kernel_kb()?.saturating_sub(before),
+        ));
     }
     for (n, rss, kernel) in &points {
-        println!("{n:>6} connections: receiver {:.1} MB, kernel socket memory on both ends {:.1} MB", *rss as f64 / 1024.0, *kernel as f64 / 1024.0);
+        println!(
+            "{n:>6} connections: receiver {:.1} MB, kernel socket memory on both ends {:.1} MB",
+            *rss as f64 / 1024.0,
+            *kernel as f64 / 1024.0
+        );
     }
     let (a, b) = (points[1], points[points.len() - 1]);
     let slope = (b.1 - a.1) as f64 * 1024.0 / (b.0 - a.0) as f64;
@@ -337,12 +395,20 @@ fn idle(most: u64) -> Result<()> {
 fn kernel_kb() -> Result<u64> {
     let text = std::fs::read_to_string("/proc/meminfo")?;
     text.lines()
-        .find_map(|l| l.strip_prefix("Slab:")?.trim().strip_suffix(" kB")?.parse().ok())
+        .find_map(|l| {
+            l.strip_prefix("Slab:")?
+                .trim()
+                .strip_suffix(" kB")?
+                .parse()
+                .ok()
+        })
         .context("no Slab line")
 }
 
 fn backlog(frames: u64) -> Result<()> {
-    header(&format!("backlog of {frames} frames from 10,000 loggers, with live data beside it"));
+    header(&format!(
+        "backlog of {frames} frames from 10,000 loggers, with live data beside it"
+    ));
     let dir = folder()?;
     let mut server = Server::start(dir.path(), false)?;
     let (old, live) = (Arc::new(Tally::default()), Arc::new(Tally::default()));
@@ -350,7 +416,9 @@ fn backlog(frames: u64) -> Result<()> {
     let loggers = (0..connections)
         .map(|c| Logger {
             server: server.address,
-            templates: (0..10).map(|j| Template::new(1_000 + c * 10 + j, "20260101000000", false, true)).collect(),
+            templates: (0..10)
+                .map(|j| Template::new(1_000 + c * 10 + j, "20260101000000", false, true))
+                .collect(),
             manner: Manner::Window(64),
             frames: frames / connections as u64,
             first: 0,
@@ -395,6 +463,10 @@ fn backlog(frames: u64) -> Result<()> {
         l.len()
     );
     let stats = server.ask("stats")?;
-    println!("stored {}, memory {} MB", stats["frames"], server.status_kb("VmRSS")? / 1024);
+    println!(
+        "stored {}, memory {} MB",
+        stats["frames"],
+        server.status_kb("VmRSS")? / 1024
+    );
     server.kill()
 }
