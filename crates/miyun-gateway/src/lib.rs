@@ -12,17 +12,22 @@
 
 mod answer;
 pub mod clock;
+pub mod command;
 mod conn;
 pub mod files;
 pub mod hearing;
 pub mod journal;
 pub mod log;
 pub mod merkle;
+pub mod mqtt;
+pub mod reading;
 pub mod registry;
+pub mod relay;
 pub mod seen;
 pub mod server;
 pub mod settings;
 mod shard;
+pub mod state;
 pub mod tls;
 pub mod writer;
 

@@ -19,7 +19,7 @@ pub use format::{
 };
 pub use keep::{Keeping, Kept};
 pub use proof::{DayRoot, Proof, ProofError, day_number, prove, verify};
-pub use read::{Batch, Position, Reader, first_record, segments};
+pub use read::{Batch, Position, Reader, first_record, first_time, segments};
 
 use crate::GatewayError;
 use crate::files::{Files, SegmentFile};

@@ -13,17 +13,21 @@ use tokio::net::TcpListener;
 use tokio::sync::{Notify, mpsc};
 
 use crate::GatewayError;
+use crate::command::Patience;
 use crate::files::{Disk, Files};
 use crate::hearing::Hearing;
 use crate::journal::Journal;
 use crate::log::{
     Cut, DayRoot, FrameLog, Kind, LogSettings, Position, RECORD_MAX, Reader, day_number, put_record,
 };
+use crate::log::Keeping;
 use crate::merkle::sha256;
 use crate::registry::Registry;
+use crate::relay::RelayStats;
 use crate::seen::Seen;
 use crate::settings::Settings;
 use crate::shard::{Common, Line, Order, Shard};
+use crate::state::State;
 use crate::writer::{Ack, Bell, Class, Inbox, Progress, SharedClock, Stats, Writer, Written};
 
 /// What opening found.
@@ -269,6 +273,10 @@ impl Gateway {
             threads,
             accept: Some(accept),
             writer: Some(writer),
+            state: Arc::default(),
+            leave: Arc::default(),
+            followers: Vec::new(),
+            relays: Vec::new(),
         })
     }
 }
@@ -530,6 +538,11 @@ pub struct Running {
     threads: Vec<JoinHandle<()>>,
     accept: Option<JoinHandle<()>>,
     writer: Option<JoinHandle<()>>,
+    state: Arc<State>,
+    /// Tells those who follow the log to leave.
+    leave: Arc<AtomicBool>,
+    followers: Vec<JoinHandle<()>>,
+    relays: Vec<(String, Arc<RelayStats>)>,
 }
 
 impl Running {
@@ -602,12 +615,76 @@ impl Running {
         }
     }
 
+    /// What those need who follow the log.
+    #[must_use]
+    pub fn follow(&self) -> Follow {
+        Follow {
+            log: paths::log(&self.dir),
+            progress: Arc::clone(&self.progress),
+            registry: Arc::clone(&self.registry),
+            hearing: Arc::clone(&self.common.hearing),
+            clock: Arc::clone(&self.clock),
+            state: Arc::clone(&self.state),
+            utc_offset_minutes: self.settings.utc_offset_minutes,
+        }
+    }
+
+    /// Live state.
+    #[must_use]
+    pub fn state(&self) -> &Arc<State> {
+        &self.state
+    }
+
+    /// Counters of the relays, by name.
+    #[must_use]
+    pub fn relays(&self) -> &[(String, Arc<RelayStats>)] {
+        &self.relays
+    }
+
+    /// Starts what follows the log: live state, relays, commands, brokers, retention.
+    ///
+    /// # Errors
+    /// [`GatewayError`] if a thread cannot be started or the log cannot be read.
+    pub fn attend(&mut self, patience: Patience) -> Result<(), GatewayError> {
+        let follow = self.follow();
+        let from = crate::state::start_of_hours(&follow.log, self.clock.now_ms())?;
+        let (f, stop) = (follow.clone(), Arc::clone(&self.leave));
+        self.followers.push(spawn("miyun-state".into(), move || {
+            crate::state::follow(&Arc::clone(&f.state), &f, from, &stop);
+        })?);
+        for to in self.settings.relay.clone() {
+            let stats = Arc::new(RelayStats::default());
+            self.relays.push((to.name.clone(), Arc::clone(&stats)));
+            let (f, stop, dir) = (follow.clone(), Arc::clone(&self.leave), self.dir.clone());
+            self.followers.push(spawn(format!("miyun-relay-{}", to.name), move || {
+                crate::relay::run(dir, &to, &f, &stats, &stop);
+            })?);
+        }
+        let (f, stop, dir, caller) = (follow.clone(), Arc::clone(&self.leave), self.dir.clone(), self.caller());
+        self.followers.push(spawn("miyun-commands".into(), move || {
+            crate::command::run(&dir, &f, &caller, patience, &stop);
+        })?);
+        for from in self.settings.mqtt.clone() {
+            let (door, stop, registry, clock) =
+                (Arc::clone(&self.door), Arc::clone(&self.leave), Arc::clone(&self.registry), Arc::clone(&self.clock));
+            self.followers.push(spawn("miyun-mqtt".into(), move || {
+                crate::mqtt::run(&from, &door, &registry, &clock, &stop);
+            })?);
+        }
+        let (f, stop, dir, keep) = (follow, Arc::clone(&self.leave), self.dir.clone(), self.settings.keep);
+        let mut readers: Vec<String> = self.settings.relay.iter().map(|r| r.name.clone()).collect();
+        readers.push("lake".into());
+        self.followers.push(spawn("miyun-keep".into(), move || keep_log(&dir, keep, &readers, &f, &stop))?);
+        Ok(())
+    }
+
     /// Stops listening, writes what waits, answers it, and ends.
     pub fn stop(mut self) {
         self.end();
     }
 
     fn end(&mut self) {
+        self.leave.store(true, Ordering::Release);
         self.quit.notify_one();
         if let Some(t) = self.accept.take() {
             let _ = t.join();
@@ -620,8 +697,31 @@ impl Running {
         for o in &self.orders {
             let _ = o.send(Order::Stop);
         }
-        for t in self.threads.drain(..) {
+        for t in self.threads.drain(..).chain(self.followers.drain(..)) {
             let _ = t.join();
+        }
+    }
+}
+
+/// Packs and removes old segments once a minute, never one that a reader still needs.
+fn keep_log(dir: &Path, keep: Keeping, readers: &[String], f: &Follow, stop: &AtomicBool) {
+    let mut waited = 0;
+    while !stop.load(Ordering::Acquire) {
+        std::thread::sleep(Duration::from_millis(500));
+        waited += 1;
+        if waited % 120 != 1 || keep == Keeping::default() {
+            continue;
+        }
+        let needed = readers
+            .iter()
+            .map(|r| crate::relay::read_cursor(dir, r))
+            .try_fold(f.progress.end(), |least, c| c.map(|c| least.min(c)));
+        match needed.and_then(|n| keep.apply(&f.log, n, f.clock.now_ms())) {
+            Ok(done) if done.packed + done.removed > 0 => {
+                tracing::info!("log: {} segments packed, {} removed", done.packed, done.removed);
+            }
+            Ok(_) => {}
+            Err(e) => tracing::error!("{e}"),
         }
     }
 }
@@ -630,6 +730,25 @@ impl Drop for Running {
     fn drop(&mut self) {
         self.end();
     }
+}
+
+/// What those need who follow a running gateway's log.
+#[derive(Clone)]
+pub struct Follow {
+    /// Folder of the log.
+    pub log: PathBuf,
+    /// How far it is durable.
+    pub progress: Arc<Progress>,
+    /// The registry.
+    pub registry: Arc<Registry>,
+    /// What the readers hear beside data.
+    pub hearing: Arc<Hearing>,
+    /// The clock.
+    pub clock: Arc<SharedClock>,
+    /// Live state.
+    pub state: Arc<State>,
+    /// The gateway's zone.
+    pub utc_offset_minutes: i32,
 }
 
 /// Sends bytes to devices that are connected.

@@ -263,3 +263,11 @@ impl Reader {
 pub fn first_record(dir: &Path, at: Position) -> Result<Option<u64>, GatewayError> {
     Ok(Reader::at(dir, at).next_head()?.map(|h| h.first))
 }
+
+/// Time of the first batch at or after `at`; `None` if there is none.
+///
+/// # Errors
+/// [`GatewayError`] if the log cannot be read.
+pub fn first_time(dir: &Path, at: Position) -> Result<Option<i64>, GatewayError> {
+    Ok(Reader::at(dir, at).next_head()?.map(|h| h.time_ms))
+}
