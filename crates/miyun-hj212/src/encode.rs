@@ -245,7 +245,7 @@ impl Message {
     ) -> Result<String, EncodeError> {
         let mut out = String::with_capacity(128);
         let mut field = |name: &'static str, text: &str| {
-            if text.contains([';', '=', '&', '\r', '\n']) || !text.is_ascii() {
+            if text.contains([';', '&', '\r', '\n']) || !text.is_ascii() {
                 return Err(EncodeError::Separator {
                     field: name,
                     text: text.to_owned(),

@@ -17,10 +17,9 @@ macro_rules! codes {
     ($($name:ident $code:literal $weight:ident $zh:literal $en:literal;)*) => {
         /// A kind of finding. Codes are stable.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-        #[serde(rename_all = "kebab-case")]
         #[repr(u8)]
         pub enum FindingCode {
-            $(#[doc = $en] $name,)*
+            $(#[doc = $en] #[serde(rename = $code)] $name,)*
         }
 
         impl FindingCode {
@@ -305,5 +304,28 @@ impl Reason {
             (Self::WrongKey, Lang::En) => "the region is encrypted and no registered key opens it",
             (Self::WrongKey, Lang::Zh) => "数据区已加密，登记的密钥都解不开",
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_are_unique_and_the_same_everywhere() {
+        let mut codes: Vec<&str> = FindingCode::ALL.iter().map(|c| c.as_str()).collect();
+        for c in FindingCode::ALL {
+            assert_eq!(
+                serde_json::to_string(c).unwrap(),
+                format!("{:?}", c.as_str())
+            );
+            assert!(!c.words(Lang::Zh).is_ascii());
+        }
+        codes.sort_unstable();
+        codes.dedup();
+        assert_eq!(codes.len(), FindingCode::ALL.len());
+        let all: Findings = FindingCode::ALL.iter().copied().collect();
+        assert_eq!(Findings::from_bits(all.bits()), all);
+        assert!(!all.conforms());
     }
 }

@@ -88,6 +88,8 @@ pub struct Frame<'a> {
     pub tail: Tail,
     /// What frame and head break; [`Frame::check`] adds the region.
     pub findings: Findings,
+    /// Where the frame began in the stream, in bytes.
+    pub offset: u64,
 }
 
 /// Bytes that looked like a frame and are none.
@@ -103,6 +105,8 @@ pub struct Rejected<'a> {
     pub mn: Option<&'a str>,
     /// Its QN as far as it could be read: nothing proves it.
     pub qn: Option<&'a str>,
+    /// Where it began in the stream, in bytes.
+    pub offset: u64,
 }
 
 impl<'a> Rejected<'a> {
@@ -121,6 +125,7 @@ impl<'a> Rejected<'a> {
             dialect,
             mn: text(Field::Mn),
             qn: text(Field::Qn),
+            offset: 0,
         }
     }
 }
@@ -305,6 +310,7 @@ impl<'a> Frame<'a> {
             cipher: c.cipher,
             tail,
             findings,
+            offset: 0,
         };
         frame.against(c.edition, c.keyed)
     }

@@ -28,6 +28,8 @@ pub struct Framer {
     buffer: Vec<u8>,
     /// First byte not yet given out.
     at: usize,
+    /// Bytes that left the buffer before.
+    gone: u64,
     /// No byte will follow.
     ended: bool,
     /// The header at `at` will not be completed.
@@ -81,6 +83,7 @@ impl Framer {
     pub fn push(&mut self, bytes: &[u8]) {
         if self.at > 0 {
             self.buffer.drain(..self.at);
+            self.gone += self.at as u64;
             self.at = 0;
         }
         if self.buffer.is_empty() && self.buffer.capacity() > KEEP.max(bytes.len()) {
@@ -123,6 +126,7 @@ impl Framer {
     pub fn shrink(&mut self) {
         if self.pending() == 0 {
             self.buffer = Vec::new();
+            self.gone += self.at as u64;
             self.at = 0;
         }
         self.plain = Vec::new();
@@ -134,6 +138,7 @@ impl Framer {
             self.skip_tail();
         }
         let from = self.at;
+        let offset = self.gone + from as u64;
         match self.step(profiles) {
             Step::Wait => None,
             Step::Noise(n) => {
@@ -144,7 +149,9 @@ impl Framer {
                 self.at += n;
                 self.given_up = false;
                 let bytes = &self.buffer[from..self.at];
-                Some(Event::Rejected(Rejected::new(bytes, reason, dialect)))
+                let mut rejected = Rejected::new(bytes, reason, dialect);
+                rejected.offset = offset;
+                Some(Event::Rejected(rejected))
             }
             Step::Frame(n, checked) => {
                 self.given_up = false;
@@ -153,7 +160,9 @@ impl Framer {
                 self.at = end + taken;
                 self.after_frame = tail == Tail::Open;
                 let raw = &self.buffer[from..end];
-                Some(Event::Frame(Frame::build(raw, &self.plain, checked, tail)))
+                let mut frame = Frame::build(raw, &self.plain, checked, tail);
+                frame.offset = offset;
+                Some(Event::Frame(frame))
             }
         }
     }

@@ -35,6 +35,9 @@ enum Command {
     /// Assess ambient air.
     #[command(subcommand)]
     Air(cmd::air::Air),
+    /// HJ 212 for vendors and testers: decode, send, listen, codes.
+    #[command(subcommand)]
+    Hj212(cmd::hj212::Hj212),
     /// Why a figure is what it is: rule, clause, citation, rows, digest.
     Why(cmd::why::Why),
     /// List what changes its verdict under another edition.
@@ -48,6 +51,7 @@ fn main() -> ExitCode {
         Command::Import(c) => c.run(&cli.lake),
         Command::Sql(c) => c.run(&cli.lake),
         Command::Air(c) => c.run(&cli.lake),
+        Command::Hj212(c) => c.run(),
         Command::Why(c) => c.run(&cli.lake),
         Command::Replay(c) => c.run(&cli.lake),
     };
