@@ -4,6 +4,7 @@
 mod check;
 mod examples;
 mod grid;
+pub mod hj212;
 mod instrument;
 pub mod page;
 pub mod report;

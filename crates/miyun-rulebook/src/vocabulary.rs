@@ -8,6 +8,7 @@ use serde::Serialize;
 use toml_edit::{Item, Table};
 
 use crate::grid::{Cell, Grid};
+use crate::hj212::{self, Hj212};
 use crate::page::{Page, nearest};
 
 /// Everything a rule may name.
@@ -19,6 +20,8 @@ pub struct Vocabulary {
     pub units: Vec<NamedUnit>,
     /// Over what it is taken.
     pub statistics: Vec<Statistic>,
+    /// The codes of HJ 212.
+    pub hj212: Hj212,
 }
 
 /// One indicator.
@@ -134,13 +137,14 @@ pub(crate) fn read(page: &mut Page<'_>, doc: &Table, into: &mut Vocabulary) {
         "indicators" => indicators(page, &grid, into),
         "units" => units(page, &grid, into),
         "statistics" => statistics(page, &grid, into),
+        kind if hj212::read(page, kind, &grid, &mut into.hj212) => {}
         other => {
             page.problem(
                 "unknown-kind",
                 head.get("kind").and_then(Item::span),
                 "vocabulary.kind",
                 format!("unknown vocabulary {other:?}"),
-                "use indicators, units or statistics",
+                "use indicators, units, statistics or one of the hj212 kinds",
             );
         }
     }

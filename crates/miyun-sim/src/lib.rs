@@ -4,6 +4,7 @@
 //! machine. Flaws are planted on purpose and returned as truth, so that forensics can be scored.
 
 mod air;
+pub mod devices;
 mod random;
 
 use std::fmt::Write as _;

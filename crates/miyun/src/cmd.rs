@@ -2,6 +2,7 @@
 
 pub mod air;
 pub mod hours;
+pub mod hj212;
 pub mod import;
 pub mod plan;
 pub mod replay;

@@ -33,6 +33,9 @@ enum Command {
     /// Assess ambient air.
     #[command(subcommand)]
     Air(cmd::air::Air),
+    /// HJ 212 for vendors and testers: decode, send, listen, codes.
+    #[command(subcommand)]
+    Hj212(cmd::hj212::Hj212),
     Why(cmd::why::Why),
     Replay(cmd::replay::Replay),
     /// Where a plan's measures stand.
@@ -55,6 +58,7 @@ fn main() -> ExitCode {
         Command::Plan(c) => c.run(&lake),
         Command::Serve(c) => c.run(cli.lake.as_deref()),
         Command::Simulate(c) => c.run(),
+        Command::Hj212(c) => c.run(),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
