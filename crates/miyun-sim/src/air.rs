@@ -29,13 +29,25 @@ fn wave(x: f64, peak: f64, period: f64) -> f64 {
     t * (1.5 - 0.5 * t * t)
 }
 
-/// `values[station][indicator][hour]`.
+/// Weather of the city: indicator, unit, steps in one unit.
+pub const WEATHER: [(&str, &str, i32); 5] = [
+    ("TEMP", "degC", 10),
+    ("DEWP", "degC", 10),
+    ("PRES", "hPa", 10),
+    ("RAIN", "mm", 10),
+    ("WSPM", "m/s", 10),
+];
+
+/// `[place][indicator][hour]` in steps, `None` missing.
+pub(crate) type Values = Vec<Vec<Vec<Option<i32>>>>;
+
+/// Air as `[station][indicator][hour]`, and the weather they share as `[indicator][hour]`.
 pub(crate) fn simulate(
     seed: u64,
     first_day: Date,
     days: usize,
     stations: usize,
-) -> Vec<Vec<Vec<Option<i32>>>> {
+) -> (Values, Vec<Vec<Option<i32>>>) {
     let mut random = Random::new(seed);
     let local: Vec<f64> = (0..stations)
         .map(|k| {
@@ -50,6 +62,9 @@ pub(crate) fn simulate(
     let mut episode = 0.0f64;
     let mut dust = 0.0f64;
     let mut out = vec![vec![Vec::with_capacity(days * 24); INDICATORS.len()]; stations];
+    let mut weather = vec![Vec::with_capacity(days * 24); WEATHER.len()];
+    // Weather draws from a stream of its own: the air of a seed stays what it is.
+    let mut sky = Sky::new(seed);
     let start_of_year = f64::from(first_day.day_of_year());
     for hour in 0..days * 24 {
         let (day, h) = (hour / 24, (hour % 24) as f64);
@@ -82,11 +97,14 @@ pub(crate) fn simulate(
         let level = (2.0f64).powf(still) * fall;
         let sun = wave(season, 175.0, 365.25) * 0.5 + 0.5;
         let shine = wave(h, 15.5, 24.0).max(-0.75);
+        for (series, v) in weather.iter_mut().zip(sky.hour(season, h, episode)) {
+            series.push(Some((v * 10.0).round() as i32));
+        }
         for (k, share) in local.iter().enumerate() {
             memory[k] = memory[k] * 0.9 + 0.045 * random.normal();
             let noise = 1.0 + memory[k] + 0.05 * random.normal();
             let here = (0.45 + 0.55 * share) * noise.max(0.3);
-            let pm25 = (21.5 + 6.5 * winter) * level * mixing * here + 1.5;
+            let pm25 = (26.5 + 8.0 * winter) * level * mixing * here + 1.5;
             let coarse = (15.0 + 6.0 * wave(season, 105.0, 365.25))
                 * here
                 * (0.75 + 0.25 * mixing)
@@ -117,16 +135,55 @@ pub(crate) fn simulate(
             }
         }
     }
-    out
+    (out, weather)
 }
 
-/// Plants known flaws into the last year of the data, one kind after the other.
-pub(crate) fn plant_flaws(
-    values: &mut [Vec<Vec<Option<i32>>>],
-    names: &[&str],
-    _first: Date,
-    days: usize,
-) -> Vec<Flaw> {
+/// The weather between two hours.
+struct Sky {
+    random: Random,
+    warm: f64,
+    rain: f64,
+}
+
+impl Sky {
+    fn new(seed: u64) -> Self {
+        Self {
+            random: Random::new(seed ^ 0x5eed_0f5e_a500_0000),
+            warm: 0.0,
+            rain: 0.0,
+        }
+    }
+
+    /// Temperature, dew point, pressure, rain, wind speed. A still episode is warm and humid, a
+    /// front (negative episode) windy and dry.
+    fn hour(&mut self, season: f64, h: f64, episode: f64) -> [f64; 5] {
+        let r = &mut self.random;
+        self.warm = self.warm * 0.98 + 0.35 * r.normal();
+        let summer = wave(season, 200.0, 365.25);
+        let temperature = 12.5 + 15.5 * summer + 4.5 * wave(h, 15.0, 24.0) + self.warm;
+        let spread = (11.0 - 4.0 * episode - 4.0 * summer).clamp(0.5, 22.0);
+        let wet = 0.002 + 0.012 * summer.max(0.0);
+        if r.uniform() < wet {
+            self.rain = 9.0 * r.uniform() * r.uniform();
+        }
+        self.rain *= 0.75;
+        if self.rain < 0.05 {
+            self.rain = 0.0;
+        }
+        let spread = if self.rain > 0.0 {
+            spread.min(1.5)
+        } else {
+            spread
+        };
+        let pressure = 1013.0 - 10.5 * summer - 2.5 * episode + 0.3 * r.normal();
+        let wind = (1.7 - 0.9 * episode + 0.5 * wave(h, 14.0, 24.0) + 0.4 * r.normal()).max(0.1);
+        [temperature, temperature - spread, pressure, self.rain, wind]
+    }
+}
+
+/// Plants known flaws, one kind after the other: into the year before the last if there are more
+/// than two, so that they stand in the past of a city that is cut short.
+pub(crate) fn plant_flaws(values: &mut Values, names: &[&str], days: usize) -> Vec<Flaw> {
     let hours = days * 24;
     let mut flaws = Vec::new();
     let mut name = |kind, station: usize, indicator: &str, from: usize, until: usize| {
@@ -140,7 +197,8 @@ pub(crate) fn plant_flaws(
     if hours < 24 * 120 {
         return flaws;
     }
-    let last = hours - 24 * 100;
+    let back = if days > 731 { 365 + 130 } else { 100 };
+    let last = hours - 24 * back;
     // A gap of twelve days at one station, and short ones everywhere.
     for series in &mut values[1] {
         series[last..last + 24 * 12].fill(None);

@@ -13,7 +13,7 @@ use miyun_core::subject::SubjectKind;
 use miyun_core::{Subject, Text};
 use serde::Serialize;
 
-pub use air::INDICATORS;
+pub use air::{INDICATORS, WEATHER};
 pub use random::Random;
 
 /// Id of the simulated city.
@@ -45,9 +45,14 @@ pub struct City {
     pub days: usize,
     /// `values[station][indicator][hour]` in tenths (CO in hundredths of mg/m3), `None` missing.
     pub values: Vec<Vec<Vec<Option<i32>>>>,
+    /// `weather[indicator][hour]` in tenths, of the whole city.
+    pub weather: Vec<Vec<Option<i32>>>,
     /// What is wrong with it on purpose.
     pub flaws: Vec<Flaw>,
 }
+
+/// The station that has the city's weather.
+const OBSERVATORY: &str = "guanta";
 
 const STATIONS: [(&str, &str, &str, &str, bool); 12] = [
     ("hedong", "河东", "Hedong", "东城 East", false),
@@ -67,13 +72,14 @@ const STATIONS: [(&str, &str, &str, &str, bool); 12] = [
 /// Simulates the city from `first_day` over `days` days.
 #[must_use]
 pub fn city(seed: u64, first_day: Date, days: usize) -> City {
-    let mut values = air::simulate(seed, first_day, days, STATIONS.len());
-    let flaws = air::plant_flaws(&mut values, &STATIONS.map(|s| s.0), first_day, days);
+    let (mut values, weather) = air::simulate(seed, first_day, days, STATIONS.len());
+    let flaws = air::plant_flaws(&mut values, &STATIONS.map(|s| s.0), days);
     City {
         subjects: subjects(),
         first_day,
         days,
         values,
+        weather,
         flaws,
     }
 }
@@ -129,6 +135,24 @@ pub fn subjects() -> Vec<Subject> {
 }
 
 impl City {
+    /// Forgets what comes after `last`; flaws that lie there are forgotten too.
+    pub fn cut(&mut self, last: Date) {
+        let days = usize::try_from((last - self.first_day).get_days() + 1).unwrap_or(0);
+        self.days = self.days.min(days);
+        let hours = self.days * 24;
+        let series = self.values.iter_mut().flatten().chain(&mut self.weather);
+        series.for_each(|s| s.truncate(hours));
+        self.flaws.retain(|f| f.hours.1 < hours);
+    }
+
+    /// The local beginning of an hour counted from the first.
+    #[must_use]
+    pub fn hour(&self, hour: usize) -> String {
+        let days = i64::try_from(hour / 24).unwrap_or(i64::MAX).min(100_000);
+        let date = self.first_day.saturating_add(jiff::Span::new().days(days));
+        format!("{date}T{:02}:00+08:00", hour % 24)
+    }
+
     /// The city as a long CSV file (station, indicator, time, value, unit, flag), labels at the
     /// beginning of the hour, UTC+8. The first line says that it is simulated.
     #[must_use]
@@ -137,25 +161,42 @@ impl City {
             String::with_capacity(self.values.len() * INDICATORS.len() * self.days * 24 * 44);
         out.push_str("# SIMULATED: made by miyun-sim, measured nowhere\nstation,indicator,time,value,unit,flag\n");
         for (station, (id, ..)) in self.values.iter().zip(STATIONS) {
-            for (series, (indicator, unit, scale)) in station.iter().zip(INDICATORS) {
-                let mut date = self.first_day;
-                for day in series.chunks(24) {
-                    for (h, v) in day.iter().enumerate() {
-                        if let Some(v) = v {
-                            let (whole, part) = (v / scale, v % scale);
-                            let width = if scale == 100 { 2 } else { 1 };
-                            // Writing to a String does not fail.
-                            let _ = writeln!(
-                                out,
-                                "{id},{indicator},{date}T{h:02}:00+08:00,{whole}.{part:0width$},{unit},"
-                            );
-                        }
-                    }
-                    date = date.tomorrow().unwrap_or(date);
-                }
+            for (series, column) in station.iter().zip(INDICATORS) {
+                self.rows(&mut out, id, column, series);
             }
         }
+        for (series, column) in self.weather.iter().zip(WEATHER) {
+            self.rows(&mut out, OBSERVATORY, column, series);
+        }
         out
+    }
+
+    fn rows(
+        &self,
+        out: &mut String,
+        id: &str,
+        (indicator, unit, scale): (&str, &str, i32),
+        series: &[Option<i32>],
+    ) {
+        let mut date = self.first_day;
+        let width = if scale == 100 { 2 } else { 1 };
+        for day in series.chunks(24) {
+            for (h, v) in day.iter().enumerate() {
+                if let Some(v) = v {
+                    let (sign, whole, part) = (
+                        if *v < 0 { "-" } else { "" },
+                        (v / scale).abs(),
+                        (v % scale).abs(),
+                    );
+                    // Writing to a String does not fail.
+                    let _ = writeln!(
+                        out,
+                        "{id},{indicator},{date}T{h:02}:00+08:00,{sign}{whole}.{part:0width$},{unit},"
+                    );
+                }
+            }
+            date = date.tomorrow().unwrap_or(date);
+        }
     }
 }
 
@@ -194,6 +235,35 @@ mod tests {
                 && s.name.zh.contains("模拟")
                 && s.name.en.contains("simulated"))
         );
+    }
+
+    #[test]
+    fn a_city_cut_short_is_the_beginning_of_the_city() {
+        let first = Date::constant(2024, 1, 1);
+        let (whole, mut cut) = (city(7, first, 30), city(7, first, 30));
+        cut.cut(Date::constant(2024, 1, 10));
+        assert_eq!((cut.days, cut.weather[0].len()), (10, 240));
+        let lines: std::collections::HashSet<String> =
+            whole.csv().lines().map(str::to_owned).collect();
+        assert!(cut.csv().lines().all(|l| lines.contains(l)));
+        assert_eq!(cut.hour(25), "2024-01-02T01:00+08:00");
+    }
+
+    #[test]
+    fn the_weather_has_seasons_and_cold_nights() {
+        let c = three_years(1);
+        let mean = |i: usize, hours: std::ops::Range<usize>| {
+            let n = hours.len() as f64;
+            let sum: i32 = c.weather[i][hours].iter().flatten().sum();
+            f64::from(sum) / 10.0 / n
+        };
+        let (january, july) = (mean(0, 0..24 * 31), mean(0, 24 * 181..24 * 212));
+        assert!((-9.0..2.0).contains(&january), "{january}");
+        assert!((23.0..32.0).contains(&july), "{july}");
+        assert!(c.csv().contains("guanta,TEMP,2023-01-01T00:00+08:00,-"));
+        let rain = mean(3, 0..24 * 365) * 24.0 * 365.0;
+        assert!((250.0..1_100.0).contains(&rain), "{rain} mm a year");
+        assert!(c.weather[1].iter().zip(&c.weather[0]).all(|(d, t)| d < t));
     }
 
     #[test]

@@ -1,13 +1,68 @@
 //! One module per command.
 
 pub mod air;
+pub mod backup;
+pub mod doctor;
 pub mod import;
+pub mod plan;
 pub mod replay;
 pub mod rulebook;
+pub mod serve;
+pub mod simulate;
 pub mod sql;
+pub mod user;
 pub mod why;
 
-use miyun_core::Period;
+use miyun_core::text::Lang;
+use miyun_core::{Period, Problem};
+
+use crate::out::{Format, Rows, line, print};
+
+/// Folder of the lake if none is named.
+pub const LAKE: &str = "miyun-data";
+
+/// The day by the machine's clock, in its time zone.
+pub fn today() -> miyun_core::Date {
+    jiff::Zoned::now().date()
+}
+
+/// The moment by the machine's clock, RFC 3339 UTC.
+pub fn now() -> String {
+    jiff::Timestamp::now()
+        .strftime("%Y-%m-%dT%H:%M:%SZ")
+        .to_string()
+}
+
+/// A language option.
+pub fn lang(text: &str) -> Result<Lang, String> {
+    match text {
+        "zh" => Ok(Lang::Zh),
+        "en" => Ok(Lang::En),
+        other => Err(format!("{other:?} is no language here: use en or zh")),
+    }
+}
+
+/// Problems of files that people write: one paragraph each, or rows for programs.
+pub fn print_problems(format: Format, problems: &[Problem]) -> anyhow::Result<()> {
+    if format == Format::Table {
+        return problems.iter().try_for_each(|p| line(&format!("{p}\n")));
+    }
+    print(format, &problems, || {
+        let mut rows = Rows::new(&["file", "line#", "column#", "code", "field", "reason", "fix"]);
+        for p in problems {
+            rows.push(vec![
+                p.file.clone(),
+                p.line.to_string(),
+                p.column.to_string(),
+                p.code.clone(),
+                p.field.clone(),
+                p.reason.clone(),
+                p.fix.clone(),
+            ]);
+        }
+        rows
+    })
+}
 
 /// A period option.
 pub fn period(text: &str) -> Result<Period, String> {

@@ -66,8 +66,8 @@ pub struct Evaluate {
     #[arg(long, default_value = "air-report.html")]
     report: PathBuf,
     /// Language of the report: en or zh.
-    #[arg(long, default_value = "en")]
-    lang: String,
+    #[arg(long, default_value = "en", value_parser = super::lang)]
+    lang: miyun_core::text::Lang,
     /// How to print.
     #[arg(long, value_enum, default_value = "table")]
     format: Format,
@@ -213,9 +213,7 @@ impl Evaluate {
         }
         let requests = self.common.requests(self.period, self.how.interval)?;
         let (_, evaluations) = run(&lake, &requests)?;
-        let now = jiff::Timestamp::now()
-            .strftime("%Y-%m-%dT%H:%M:%SZ")
-            .to_string();
+        let now = super::now();
         for ev in &evaluations {
             let ids: Vec<u8> = ev
                 .assessments
@@ -228,12 +226,7 @@ impl Evaluate {
             };
             lake.put_assessments(&run, &ev.assessments)?;
         }
-        let lang = match self.lang.as_str() {
-            "zh" => miyun_core::text::Lang::Zh,
-            "en" => miyun_core::text::Lang::En,
-            other => bail!("--lang {other:?}: use en or zh"),
-        };
-        let html = report::air(lang, Rulebook::embedded(), &evaluations);
+        let html = report::air(self.lang, Rulebook::embedded(), &evaluations);
         std::fs::write(&self.report, html).with_context(|| self.report.display().to_string())?;
         let all: Vec<_> = evaluations.iter().flat_map(|e| &e.assessments).collect();
         print(self.format, &all, || item_rows(&evaluations))?;

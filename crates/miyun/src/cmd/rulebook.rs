@@ -156,7 +156,8 @@ fn read(source: &Source) -> Result<(Book, Vec<Problem>)> {
     )))
 }
 
-fn collect(path: &Path, files: &mut BTreeMap<String, String>) -> Result<()> {
+/// Texts of the TOML files below `path`.
+pub fn collect(path: &Path, files: &mut BTreeMap<String, String>) -> Result<()> {
     let context = || format!("{}", path.display());
     if path.is_dir() {
         for entry in std::fs::read_dir(path).with_context(context)? {
@@ -173,29 +174,7 @@ fn collect(path: &Path, files: &mut BTreeMap<String, String>) -> Result<()> {
 
 fn check(source: &Source) -> Result<()> {
     let (book, problems) = read(source)?;
-    match source.format {
-        Format::Table => {
-            for p in &problems {
-                line(&format!("{p}\n"))?;
-            }
-        }
-        _ => print(source.format, &problems, || {
-            let mut rows =
-                Rows::new(&["file", "line#", "column#", "code", "field", "reason", "fix"]);
-            for p in &problems {
-                rows.push(vec![
-                    p.file.clone(),
-                    p.line.to_string(),
-                    p.column.to_string(),
-                    p.code.clone(),
-                    p.field.clone(),
-                    p.reason.clone(),
-                    p.fix.clone(),
-                ]);
-            }
-            rows
-        })?,
-    }
+    super::print_problems(source.format, &problems)?;
     if !problems.is_empty() {
         bail!(
             "{} problems in {} instruments",
