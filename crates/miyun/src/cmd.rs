@@ -3,6 +3,8 @@
 pub mod air;
 pub mod hours;
 pub mod hj212;
+pub mod backup;
+pub mod doctor;
 pub mod import;
 pub mod plan;
 pub mod replay;
@@ -10,6 +12,7 @@ pub mod rulebook;
 pub mod serve;
 pub mod simulate;
 pub mod sql;
+pub mod user;
 pub mod why;
 
 use miyun_core::text::Lang;

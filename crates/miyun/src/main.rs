@@ -2,6 +2,7 @@
 #![allow(missing_docs)]
 
 mod cmd;
+mod config;
 mod out;
 mod places;
 
@@ -19,6 +20,9 @@ struct Cli {
     /// Folder of the lake; miyun-data if not given.
     #[arg(long, global = true, env = "MIYUN_LAKE")]
     lake: Option<PathBuf>,
+    /// Configuration file; miyun.toml here if there is one.
+    #[arg(long, global = true, env = "MIYUN_CONFIG")]
+    config: Option<PathBuf>,
     #[command(subcommand)]
     command: Command,
 }
@@ -43,22 +47,49 @@ enum Command {
     Plan(cmd::plan::Plan),
     Serve(Box<cmd::serve::Serve>),
     Simulate(cmd::simulate::Simulate),
+    /// Check installation, disk, clock, rulebook, lake and records.
+    Doctor(cmd::doctor::Doctor),
+    /// Copy lake and records while the platform runs.
+    Backup(cmd::backup::Backup),
+    /// Fill an empty lake and empty records from a backup.
+    Restore(cmd::backup::Restore),
+    /// Add people, give and take roles, set passwords.
+    #[command(subcommand)]
+    User(cmd::user::User),
 }
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    let lake = cli.lake.clone().unwrap_or_else(|| cmd::LAKE.into());
+    let named = cli.lake.clone();
+    let config = || config::Config::read(cli.config.as_deref(), named.as_deref());
+    // Commands on the lake follow the configuration too, if there is one.
+    let lake = match (&named, &cli.command) {
+        (Some(lake), _) => lake.clone(),
+        // The doctor says himself what is wrong with a configuration.
+        (None, Command::Doctor(_)) => cmd::LAKE.into(),
+        (None, _) => match config() {
+            Ok(c) => c.lake,
+            Err(e) => {
+                eprintln!("miyun: {e:#}");
+                return ExitCode::FAILURE;
+            }
+        },
+    };
     let done = match cli.command {
         Command::Rulebook(c) => c.run(),
         Command::Import(c) => c.run(&lake),
         Command::Sql(c) => c.run(&lake),
         Command::Air(c) => c.run(&lake),
+        Command::Hj212(c) => c.run(),
         Command::Why(c) => c.run(&lake),
         Command::Replay(c) => c.run(&lake),
         Command::Plan(c) => c.run(&lake),
-        Command::Serve(c) => c.run(cli.lake.as_deref()),
+        Command::Serve(c) => config().and_then(|f| c.run(f, named.is_some() || cli.config.is_some())),
         Command::Simulate(c) => c.run(),
-        Command::Hj212(c) => c.run(),
+        Command::Doctor(c) => c.run(config()),
+        Command::Backup(c) => config().and_then(|f| c.run(&f)),
+        Command::Restore(c) => config().and_then(|f| c.run(&f)),
+        Command::User(c) => config().and_then(|f| c.run(&f)),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

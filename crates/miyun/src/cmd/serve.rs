@@ -1,5 +1,5 @@
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
@@ -7,19 +7,23 @@ use clap::Args;
 use miyun_core::subject::SubjectKind;
 use miyun_lake::Lake;
 use miyun_rulebook::Rulebook;
-use miyun_web::server::{Site, router};
+use miyun_store::Store;
+use miyun_web::app::{Platform, app};
+use miyun_web::server::Site;
+use tokio::sync::watch;
 
 use super::import::{How, import};
+use crate::config::{Config, LogFormat};
 
-/// Serve the pages, on your own data or a simulated city.
+/// Serves the platform of a lake: pages, API, sign-in, jobs.
 ///
 /// Examples: miyun serve --demo;
 /// miyun serve --data data/prsa --city beijing --interval hour-end
 #[derive(Args)]
 pub struct Serve {
-    /// Address to listen on.
-    #[arg(long, default_value = "127.0.0.1:8212")]
-    listen: SocketAddr,
+    /// Address to listen on; the configuration's (127.0.0.1:8212) if not given.
+    #[arg(long)]
+    listen: Option<SocketAddr>,
     /// Makes a simulated city first, in a lake of its own (miyun-demo) unless --lake names one.
     #[arg(long)]
     demo: bool,
@@ -34,16 +38,20 @@ pub struct Serve {
 }
 
 impl Serve {
-    pub fn run(self, lake: Option<&Path>) -> Result<()> {
-        let folder = lake.map_or_else(
-            || PathBuf::from(if self.demo { "miyun-demo" } else { super::LAKE }),
-            Path::to_owned,
-        );
+    pub fn run(self, mut config: Config, lake_named: bool) -> Result<()> {
         if self.demo {
-            super::simulate::import(&folder, self.seed)?;
+            if !lake_named {
+                config.lake = PathBuf::from("miyun-demo");
+                config.records = None;
+                config.spool = None;
+            }
+            super::simulate::import(&config.lake, self.seed)?;
+        }
+        if let Some(listen) = self.listen {
+            config.listen = listen;
         }
         if !self.data.is_empty() {
-            let mut lake = Lake::open(&folder)?;
+            let mut lake = Lake::open(&config.lake)?;
             let done = import(&mut lake, &self.data, &self.how)?;
             for p in done.problems.iter().take(20) {
                 eprintln!("{p}");
@@ -56,31 +64,90 @@ impl Serve {
                 done.problems_total
             );
         }
-        let lake = Lake::open(&folder)?;
-        let subjects = lake.subjects();
-        if !subjects.iter().any(|s| s.kind == SubjectKind::City) {
-            bail!(
-                "{} has no city yet: add --demo, or --data with your files",
-                folder.display()
-            );
+        log(config.log);
+        tokio::runtime::Runtime::new()?.block_on(serve(&config, self.demo))
+    }
+}
+
+/// Logs to standard error: warnings and what was answered, unless RUST_LOG says otherwise.
+fn log(format: LogFormat) {
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env()
+        .unwrap_or_else(|_| "warn,miyun=info,miyun_web=info".into());
+    let logs = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr);
+    match format {
+        LogFormat::Text => logs.init(),
+        LogFormat::Json => logs.json().flatten_event(true).init(),
+    }
+}
+
+async fn serve(config: &Config, demo: bool) -> Result<()> {
+    let lake = Lake::open(&config.lake)?;
+    let subjects = lake.subjects();
+    if !subjects.iter().any(|s| s.kind == SubjectKind::City) {
+        bail!(
+            "{} has no city yet: add --demo, or --data with your files",
+            config.lake.display()
+        );
+    }
+    let store = Store::open(&config.records_url()).await?;
+    if demo {
+        miyun_web::articles::demo::fill(&store, jiff::Timestamp::now()).await?;
+    }
+    let book = Rulebook::embedded();
+    // Plans of the lake's cities first; the others are still worth reading.
+    let mut plans = miyun_plan::embedded(book.vocabulary());
+    let here = |p: &miyun_plan::Plan| {
+        let of = |i: &miyun_plan::Indicator| subjects.iter().any(|s| s.id == i.subject);
+        p.measures.iter().flat_map(|m| &m.indicators).any(of)
+    };
+    plans.sort_by_key(|p| !here(p));
+    let site = Arc::new(Site::new(lake, book, plans, super::today()));
+    let platform = Platform::new(site, store.clone(), config.web.clone(), config.spool())
+        .with_context(|| config.spool().display().to_string())?;
+    let listener = tokio::net::TcpListener::bind(config.listen)
+        .await
+        .with_context(|| format!("listening on {}", config.listen))?;
+    eprintln!(
+        "open http://{}/ (stop with Ctrl-C)",
+        listener.local_addr()?
+    );
+    let (say_stop, stop) = watch::channel(false);
+    let jobs = tokio::spawn(miyun_web::jobs::background(Arc::clone(&platform), stop.clone()));
+    let mut told = stop.clone();
+    let answers = miyun_web::listen::serve(listener, app(platform), async move {
+        let _ = told.wait_for(|s| *s).await;
+    });
+    let stopper = tokio::spawn(async move {
+        told_to_stop().await;
+        tracing::warn!("stopping: answers under way are finished");
+        let _ = say_stop.send(true);
+    });
+    answers.await.context("serving")?;
+    stopper.abort();
+    jobs.await.context("jobs")??;
+    // SQLite then has one file again.
+    store.close().await;
+    Ok(())
+}
+
+/// Waits for Ctrl-C or, as service managers send it, SIGTERM.
+async fn told_to_stop() {
+    let interrupt = tokio::signal::ctrl_c();
+    #[cfg(unix)]
+    let terminate = async {
+        match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+            Ok(mut s) => {
+                s.recv().await;
+            }
+            Err(_) => std::future::pending().await,
         }
-        let book = Rulebook::embedded();
-        // Plans of the lake's cities first; the others are still worth reading.
-        let mut plans = miyun_plan::embedded(book.vocabulary());
-        let here = |p: &miyun_plan::Plan| {
-            let of = |i: &miyun_plan::Indicator| subjects.iter().any(|s| s.id == i.subject);
-            p.measures.iter().flat_map(|m| &m.indicators).any(of)
-        };
-        plans.sort_by_key(|p| !here(p));
-        let site = Arc::new(Site::new(lake, book, plans, super::today()));
-        tokio::runtime::Runtime::new()?.block_on(async {
-            let listener = tokio::net::TcpListener::bind(self.listen)
-                .await
-                .with_context(|| format!("--listen {}", self.listen))?;
-            eprintln!("open http://{}/ (stop with Ctrl-C)", listener.local_addr()?);
-            miyun_web::server::run(listener, router(site))
-                .await
-                .context("serving")
-        })
+    };
+    #[cfg(not(unix))]
+    let terminate = std::future::pending::<()>();
+    tokio::select! {
+        _ = interrupt => {}
+        () = terminate => {}
     }
 }
