@@ -85,7 +85,8 @@ impl Ask {
     /// # Errors
     /// What is wrong and what to write.
     pub fn check(&self) -> Result<(), String> {
-        self.command(jiff::civil::date(2026, 1, 1).at(0, 0, 0, 0)).map(drop)
+        self.command(jiff::civil::date(2026, 1, 1).at(0, 0, 0, 0))
+            .map(drop)
     }
 }
 
@@ -142,8 +143,16 @@ pub enum What {
 ///
 /// # Errors
 /// [`GatewayError`] if it asks for something that cannot be, or the disk refuses.
-pub fn ask(dir: &Path, at_ms: i64, by: &str, why: &str, mn: &str, ask: Ask) -> Result<String, GatewayError> {
-    ask.check().map_err(|r| GatewayError::setting("command", r))?;
+pub fn ask(
+    dir: &Path,
+    at_ms: i64,
+    by: &str,
+    why: &str,
+    mn: &str,
+    ask: Ask,
+) -> Result<String, GatewayError> {
+    ask.check()
+        .map_err(|r| GatewayError::setting("command", r))?;
     if by.trim().is_empty() {
         return Err(GatewayError::setting("by", "say who asks"));
     }
@@ -232,7 +241,12 @@ pub fn run(dir: &Path, follow: &Follow, caller: &Caller, patience: Patience, sto
         for l in std::mem::take(&mut asked) {
             if first {
                 // Asked before the restart: nobody knows whether it went out.
-                done(&l.id, None, "the gateway was restarted; ask again".into(), &mut lines);
+                done(
+                    &l.id,
+                    None,
+                    "the gateway was restarted; ask again".into(),
+                    &mut lines,
+                );
                 continue;
             }
             match begin(&l, follow, caller, now) {
@@ -266,7 +280,10 @@ pub fn run(dir: &Path, follow: &Follow, caller: &Caller, patience: Patience, sto
         }
         follow.hearing.listen(!open.is_empty());
         for h in follow.hearing.take() {
-            let Some((id, o)) = open.iter_mut().find(|(_, o)| o.device == h.device && o.qn == h.qn) else {
+            let Some((id, o)) = open
+                .iter_mut()
+                .find(|(_, o)| o.device == h.device && o.qn == h.qn)
+            else {
                 continue;
             };
             let code = |name: &str| {
@@ -317,7 +334,15 @@ pub fn run(dir: &Path, follow: &Follow, caller: &Caller, patience: Patience, sto
                 done(id, None, "9011 came, no result".into(), &mut lines);
             } else if !o.answered && waited >= patience.answer {
                 if o.sent > patience.resends {
-                    done(id, None, format!("no answer after {} sendings; the link counts as unusable", o.sent), &mut lines);
+                    done(
+                        id,
+                        None,
+                        format!(
+                            "no answer after {} sendings; the link counts as unusable",
+                            o.sent
+                        ),
+                        &mut lines,
+                    );
                 } else {
                     o.sent += 1;
                     o.at_ms = now;
@@ -351,10 +376,15 @@ fn begin(l: &Line, follow: &Follow, caller: &Caller, now_ms: i64) -> Result<Open
     if !caller.online(device.number) {
         return Err("the device is not connected".into());
     }
-    let local = jiff::Timestamp::from_millisecond(now_ms + i64::from(follow.utc_offset_minutes) * 60_000)
-        .map_err(|e| e.to_string())?;
+    let local =
+        jiff::Timestamp::from_millisecond(now_ms + i64::from(follow.utc_offset_minutes) * 60_000)
+            .map_err(|e| e.to_string())?;
     let now = jiff::tz::TimeZone::UTC.to_datetime(local);
-    let st = follow.state.device(device.number).map(|s| s.st).filter(|s| !s.is_empty());
+    let st = follow
+        .state
+        .device(device.number)
+        .map(|s| s.st)
+        .filter(|s| !s.is_empty());
     let qn = Qn::new(now);
     let message: Message = ask.command(now)?.message(
         st.as_deref().unwrap_or("31"),

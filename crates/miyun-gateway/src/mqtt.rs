@@ -40,8 +40,17 @@ fn store(door: &Door, registry: &Registry, clock: &SharedClock, topic: &str, byt
 }
 
 /// Reads from a broker until `stop`.
-pub fn run(from: &MqttFrom, door: &Arc<Door>, registry: &Registry, clock: &SharedClock, stop: &AtomicBool) {
-    let Ok(rt) = tokio::runtime::Builder::new_current_thread().enable_all().build() else {
+pub fn run(
+    from: &MqttFrom,
+    door: &Arc<Door>,
+    registry: &Registry,
+    clock: &SharedClock,
+    stop: &AtomicBool,
+) {
+    let Ok(rt) = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+    else {
         tracing::error!("MQTT: no event loop");
         return;
     };

@@ -134,7 +134,10 @@ impl Document {
     pub fn read(bytes: &[u8]) -> Result<(Self, Vec<Reading>), String> {
         let d: Self = serde_json::from_slice(bytes).map_err(|e| e.to_string())?;
         if !crate::registry::good_mn(&d.mn) {
-            return Err(format!("mn {:?}: 1 to 64 printable characters without ; = & ,", d.mn));
+            return Err(format!(
+                "mn {:?}: 1 to 64 printable characters without ; = & ,",
+                d.mn
+            ));
         }
         if d.readings.is_empty() || d.readings.len() > READINGS_MAX {
             return Err(format!("readings: write 1 to {READINGS_MAX}"));
@@ -168,10 +171,19 @@ impl DocumentReading {
             .time
             .parse()
             .map_err(|_| format!("time {:?}: write 2026-03-01T08:00:00+08:00", self.time))?;
-        let default = if self.span == Span::RealTime { "Rtd" } else { "Avg" };
+        let default = if self.span == Span::RealTime {
+            "Rtd"
+        } else {
+            "Avg"
+        };
         let attribute = self.attribute.clone().unwrap_or_else(|| default.into());
-        if attribute.is_empty() || attribute.len() > 16 || !attribute.bytes().all(|b| b.is_ascii_alphanumeric()) {
-            return Err(format!("attribute {attribute:?}: Rtd, Avg, Min, Max, ZsAvg, ..."));
+        if attribute.is_empty()
+            || attribute.len() > 16
+            || !attribute.bytes().all(|b| b.is_ascii_alphanumeric())
+        {
+            return Err(format!(
+                "attribute {attribute:?}: Rtd, Avg, Min, Max, ZsAvg, ..."
+            ));
         }
         Ok(Reading {
             code: self.code.clone(),
@@ -270,7 +282,8 @@ fn said(f: &Frame<'_>, device: &Device, utc_offset_minutes: i32, received_ms: i6
             continue;
         }
         if marks && attribute != "EFlag" {
-            out.marks.push((code.to_owned(), item.value.unwrap_or("").to_owned()));
+            out.marks
+                .push((code.to_owned(), item.value.unwrap_or("").to_owned()));
         }
         let Some(micro) = item.number().and_then(miyun_hj212::Number::micro) else {
             continue;
@@ -297,7 +310,8 @@ fn said(f: &Frame<'_>, device: &Device, utc_offset_minutes: i32, received_ms: i6
 #[must_use]
 pub fn local_s(at: DateTime, utc_offset_minutes: i32) -> Option<i64> {
     let days = i64::from((at.date() - jiff::civil::date(1970, 1, 1)).get_days());
-    let seconds = i64::from(at.hour()) * 3_600 + i64::from(at.minute()) * 60 + i64::from(at.second());
+    let seconds =
+        i64::from(at.hour()) * 3_600 + i64::from(at.minute()) * 60 + i64::from(at.second());
     Some(days * 86_400 + seconds - i64::from(utc_offset_minutes) * 60)
 }
 
@@ -316,8 +330,18 @@ mod tests {
     fn values_flags_and_the_devices_clock() {
         let dir = tempfile::tempdir().unwrap();
         let reg = Registry::open(&dir.path().join("d"), 9).unwrap();
-        reg.set("li", 1, &[("M1".into(), Property::ClockOffset, "120".into(), 0, String::new())])
-            .unwrap();
+        reg.set(
+            "li",
+            1,
+            &[(
+                "M1".into(),
+                Property::ClockOffset,
+                "120".into(),
+                0,
+                String::new(),
+            )],
+        )
+        .unwrap();
         let text = "QN=20240101120000000;ST=31;CN=2061;PW=1;MN=M1;Flag=5;CP=&&DataTime=20240101110200;a21026-Avg=12.5,a21026-ZsAvg=13,a21026-Flag=D;a19001-Avg=8.10&&";
         let mut frame = format!("##{:04}{text}", text.len()).into_bytes();
         frame.extend(format!("{:04X}", miyun_hj212::CrcDialect::Hj212.of(text.as_bytes())).bytes());
@@ -330,7 +354,15 @@ mod tests {
         let short: Vec<_> = said
             .readings
             .iter()
-            .map(|r| (r.code.as_str(), r.attribute.as_str(), r.micro, r.flag, r.span))
+            .map(|r| {
+                (
+                    r.code.as_str(),
+                    r.attribute.as_str(),
+                    r.micro,
+                    r.flag,
+                    r.span,
+                )
+            })
             .collect();
         assert_eq!(
             short,
@@ -346,11 +378,20 @@ mod tests {
     fn a_document_says_the_same_and_errors_name_the_place() {
         let good = br#"{"mn":"M1","readings":[{"code":"a34004","span":"hour","time":"2026-03-01T08:00:00+08:00","value":"35.20","unit":"ug/m3","reviewed":true}]}"#;
         let (_, r) = Document::read(good).unwrap();
-        assert_eq!((r[0].micro, r[0].label_s, r[0].reviewed), (35_200_000, 1_772_323_200, true));
+        assert_eq!(
+            (r[0].micro, r[0].label_s, r[0].reviewed),
+            (35_200_000, 1_772_323_200, true)
+        );
         for (bad, word) in [
-            (r#"{"mn":"M1","readings":[{"code":"a","span":"hour","time":"2026-03-01","value":1}]}"#, "readings[0]: time"),
+            (
+                r#"{"mn":"M1","readings":[{"code":"a","span":"hour","time":"2026-03-01","value":1}]}"#,
+                "readings[0]: time",
+            ),
             (r#"{"mn":"M;1","readings":[]}"#, "mn"),
-            (r#"{"mn":"M1","readings":[{"code":"a","span":"hour","time":"2026-03-01T08:00:00Z","value":"x"}]}"#, "value"),
+            (
+                r#"{"mn":"M1","readings":[{"code":"a","span":"hour","time":"2026-03-01T08:00:00Z","value":"x"}]}"#,
+                "value",
+            ),
         ] {
             let e = Document::read(bad.as_bytes()).unwrap_err();
             assert!(e.contains(word), "{e}");

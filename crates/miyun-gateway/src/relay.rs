@@ -61,8 +61,17 @@ pub struct RelayStats {
 const ANSWER: Duration = Duration::from_secs(30);
 
 /// Runs a relay until `stop`.
-pub fn run(dir: PathBuf, to: &RelayTo, follow: &Follow, stats: &Arc<RelayStats>, stop: &Arc<AtomicBool>) {
-    let Ok(rt) = tokio::runtime::Builder::new_current_thread().enable_all().build() else {
+pub fn run(
+    dir: PathBuf,
+    to: &RelayTo,
+    follow: &Follow,
+    stats: &Arc<RelayStats>,
+    stop: &Arc<AtomicBool>,
+) {
+    let Ok(rt) = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+    else {
         tracing::error!("relay {}: no event loop", to.name);
         return;
     };
@@ -109,13 +118,23 @@ async fn session(
     stats.connected.store(true, Ordering::Release);
     if to.tls {
         let ca = to.ca.as_deref().ok_or_else(|| {
-            GatewayError::setting(format!("relay {}", to.name), "tls needs ca, a PEM file of certificates to trust")
+            GatewayError::setting(
+                format!("relay {}", to.name),
+                "tls needs ca, a PEM file of certificates to trust",
+            )
         })?;
-        let host = to.address.rsplit_once(':').map_or(to.address.as_str(), |(h, _)| h).to_owned();
-        let name = host
-            .try_into()
-            .map_err(|_| GatewayError::setting(format!("relay {}", to.name), "address: no host name"))?;
-        let mut tls = crate::tls::connector(ca)?.connect(name, tcp).await.map_err(net)?;
+        let host = to
+            .address
+            .rsplit_once(':')
+            .map_or(to.address.as_str(), |(h, _)| h)
+            .to_owned();
+        let name = host.try_into().map_err(|_| {
+            GatewayError::setting(format!("relay {}", to.name), "address: no host name")
+        })?;
+        let mut tls = crate::tls::connector(ca)?
+            .connect(name, tcp)
+            .await
+            .map_err(net)?;
         pump(dir, to, follow, stats, stop, &mut tls).await
     } else {
         let mut tcp = tcp;
@@ -176,7 +195,10 @@ async fn send<S: AsyncRead + AsyncWrite + Unpin>(
         .filter(|r| r.kind == Kind::Frame)
         .filter(|r| {
             to.mn_prefix.is_empty()
-                || follow.registry.device(r.device).is_some_and(|d| d.mn.starts_with(&to.mn_prefix))
+                || follow
+                    .registry
+                    .device(r.device)
+                    .is_some_and(|d| d.mn.starts_with(&to.mn_prefix))
         })
         .map(|r| r.frame)
         .collect();
@@ -226,15 +248,26 @@ async fn send<S: AsyncRead + AsyncWrite + Unpin>(
 
 fn field<'a>(frame: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
     let head = frame.get(6..)?;
-    let end = head.windows(5).position(|w| w == b"CP=&&").unwrap_or(head.len());
-    head[..end].split(|b| *b == b';').find_map(|t| t.strip_prefix(name))
+    let end = head
+        .windows(5)
+        .position(|w| w == b"CP=&&")
+        .unwrap_or(head.len());
+    head[..end]
+        .split(|b| *b == b';')
+        .find_map(|t| t.strip_prefix(name))
 }
 
 fn qn_wanting_answer(frame: &[u8]) -> Option<&[u8]> {
-    let flag: u8 = std::str::from_utf8(field(frame, b"Flag=")?).ok()?.parse().ok()?;
+    let flag: u8 = std::str::from_utf8(field(frame, b"Flag=")?)
+        .ok()?
+        .parse()
+        .ok()?;
     (flag & 1 == 1).then(|| field(frame, b"QN="))?
 }
 
 fn is_interaction(frame: &[u8]) -> bool {
-    matches!(field(frame, b"CN="), Some(b"9011" | b"9012" | b"9013" | b"9014"))
+    matches!(
+        field(frame, b"CN="),
+        Some(b"9011" | b"9012" | b"9013" | b"9014")
+    )
 }

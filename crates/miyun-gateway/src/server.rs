@@ -17,10 +17,10 @@ use crate::command::Patience;
 use crate::files::{Disk, Files};
 use crate::hearing::Hearing;
 use crate::journal::Journal;
+use crate::log::Keeping;
 use crate::log::{
     Cut, DayRoot, FrameLog, Kind, LogSettings, Position, RECORD_MAX, Reader, day_number, put_record,
 };
-use crate::log::Keeping;
 use crate::merkle::sha256;
 use crate::registry::Registry;
 use crate::relay::RelayStats;
@@ -656,25 +656,42 @@ impl Running {
             let stats = Arc::new(RelayStats::default());
             self.relays.push((to.name.clone(), Arc::clone(&stats)));
             let (f, stop, dir) = (follow.clone(), Arc::clone(&self.leave), self.dir.clone());
-            self.followers.push(spawn(format!("miyun-relay-{}", to.name), move || {
-                crate::relay::run(dir, &to, &f, &stats, &stop);
-            })?);
+            self.followers
+                .push(spawn(format!("miyun-relay-{}", to.name), move || {
+                    crate::relay::run(dir, &to, &f, &stats, &stop);
+                })?);
         }
-        let (f, stop, dir, caller) = (follow.clone(), Arc::clone(&self.leave), self.dir.clone(), self.caller());
+        let (f, stop, dir, caller) = (
+            follow.clone(),
+            Arc::clone(&self.leave),
+            self.dir.clone(),
+            self.caller(),
+        );
         self.followers.push(spawn("miyun-commands".into(), move || {
             crate::command::run(&dir, &f, &caller, patience, &stop);
         })?);
         for from in self.settings.mqtt.clone() {
-            let (door, stop, registry, clock) =
-                (Arc::clone(&self.door), Arc::clone(&self.leave), Arc::clone(&self.registry), Arc::clone(&self.clock));
+            let (door, stop, registry, clock) = (
+                Arc::clone(&self.door),
+                Arc::clone(&self.leave),
+                Arc::clone(&self.registry),
+                Arc::clone(&self.clock),
+            );
             self.followers.push(spawn("miyun-mqtt".into(), move || {
                 crate::mqtt::run(&from, &door, &registry, &clock, &stop);
             })?);
         }
-        let (f, stop, dir, keep) = (follow, Arc::clone(&self.leave), self.dir.clone(), self.settings.keep);
+        let (f, stop, dir, keep) = (
+            follow,
+            Arc::clone(&self.leave),
+            self.dir.clone(),
+            self.settings.keep,
+        );
         let mut readers: Vec<String> = self.settings.relay.iter().map(|r| r.name.clone()).collect();
         readers.push("lake".into());
-        self.followers.push(spawn("miyun-keep".into(), move || keep_log(&dir, keep, &readers, &f, &stop))?);
+        self.followers.push(spawn("miyun-keep".into(), move || {
+            keep_log(&dir, keep, &readers, &f, &stop)
+        })?);
         Ok(())
     }
 
@@ -718,7 +735,11 @@ fn keep_log(dir: &Path, keep: Keeping, readers: &[String], f: &Follow, stop: &At
             .try_fold(f.progress.end(), |least, c| c.map(|c| least.min(c)));
         match needed.and_then(|n| keep.apply(&f.log, n, f.clock.now_ms())) {
             Ok(done) if done.packed + done.removed > 0 => {
-                tracing::info!("log: {} segments packed, {} removed", done.packed, done.removed);
+                tracing::info!(
+                    "log: {} segments packed, {} removed",
+                    done.packed,
+                    done.removed
+                );
             }
             Ok(_) => {}
             Err(e) => tracing::error!("{e}"),

@@ -82,7 +82,12 @@ impl DeviceState {
     /// Every how many minutes it reports, by the densest hour.
     #[must_use]
     pub fn interval_min(&self) -> u32 {
-        let most = self.minutes.values().map(|b| b.count_ones()).max().unwrap_or(0);
+        let most = self
+            .minutes
+            .values()
+            .map(|b| b.count_ones())
+            .max()
+            .unwrap_or(0);
         match most {
             0 | 1 => 60,
             2..=3 => 30,
@@ -225,7 +230,11 @@ impl State {
                     continue;
                 };
                 let said = interpreter.read(&r, &device, version);
-                if let Some(v) = said.as_ref().filter(|_| r.kind == Kind::Frame).and_then(|_| version_bits(r.frame)) {
+                if let Some(v) = said
+                    .as_ref()
+                    .filter(|_| r.kind == Kind::Frame)
+                    .and_then(|_| version_bits(r.frame))
+                {
                     let d = all.entry(r.device).or_default();
                     if let Some(n) = d.versions.get_mut(usize::from(v)) {
                         *n += 1;
@@ -247,7 +256,12 @@ impl State {
     ///
     /// # Errors
     /// [`GatewayError`] if a proposal cannot be written.
-    pub fn learn(&self, registry: &Registry, hearing: &Hearing, now_ms: i64) -> Result<u32, GatewayError> {
+    pub fn learn(
+        &self,
+        registry: &Registry,
+        hearing: &Hearing,
+        now_ms: i64,
+    ) -> Result<u32, GatewayError> {
         let mut made = 0;
         let failures = hearing.failures();
         let mut ideas: Vec<(u64, Property, String, String)> = Vec::new();
@@ -259,7 +273,12 @@ impl State {
                 } else {
                     dialect.as_str().to_owned()
                 };
-                ideas.push((*device, Property::Crc, value, format!("{n} candidates fit this check")));
+                ideas.push((
+                    *device,
+                    Property::Crc,
+                    value,
+                    format!("{n} candidates fit this check"),
+                ));
             }
         }
         self.with(|all| {
@@ -267,16 +286,34 @@ impl State {
                 let total: u64 = d.versions.iter().sum();
                 for (edition, n) in ["2005", "2017", "2025"].iter().zip(d.versions) {
                     if total >= 2 * LEARN_AFTER && n == total {
-                        ideas.push((*device, Property::Edition, (*edition).to_owned(), format!("the version bits of {n} of {total} frames")));
+                        ideas.push((
+                            *device,
+                            Property::Edition,
+                            (*edition).to_owned(),
+                            format!("the version bits of {n} of {total} frames"),
+                        ));
                     }
                 }
                 if d.lags.len() >= 32 {
                     let mut lags = d.lags.clone();
                     lags.sort_unstable();
-                    let (low, middle, high) = (lags[lags.len() / 10], lags[lags.len() / 2], lags[lags.len() * 9 / 10]);
+                    let (low, middle, high) = (
+                        lags[lags.len() / 10],
+                        lags[lags.len() / 2],
+                        lags[lags.len() * 9 / 10],
+                    );
                     // A clock that is off: the lag is large, and the same for all frames.
                     if middle.abs() > CLOCK_OFF_MS && high - low < CLOCK_OFF_MS / 2 {
-                        ideas.push((*device, Property::ClockOffset, (-middle / 1_000).to_string(), format!("{} frames were labelled {} s before they came, all alike", lags.len(), middle / 1_000)));
+                        ideas.push((
+                            *device,
+                            Property::ClockOffset,
+                            (-middle / 1_000).to_string(),
+                            format!(
+                                "{} frames were labelled {} s before they came, all alike",
+                                lags.len(),
+                                middle / 1_000
+                            ),
+                        ));
                     }
                 }
             }
@@ -303,7 +340,12 @@ const CLOCK_OFF_MS: i64 = 120_000;
 fn version_bits(frame: &[u8]) -> Option<u8> {
     let head = frame.get(..frame.len().min(256))?;
     let at = head.windows(6).position(|w| w == b";Flag=")?;
-    let digits: Vec<u8> = head[at + 6..].iter().copied().take_while(u8::is_ascii_digit).take(3).collect();
+    let digits: Vec<u8> = head[at + 6..]
+        .iter()
+        .copied()
+        .take_while(u8::is_ascii_digit)
+        .take(3)
+        .collect();
     let n: u16 = std::str::from_utf8(&digits).ok()?.parse().ok()?;
     u8::try_from(n >> 2).ok()
 }
@@ -337,7 +379,9 @@ pub fn follow(
     let mut reader = Reader::at(&running.log, from);
     let mut learnt = std::time::Instant::now();
     while !stop.load(Ordering::Acquire) {
-        let end = running.progress.wait_beyond(reader.position(), Duration::from_millis(500));
+        let end = running
+            .progress
+            .wait_beyond(reader.position(), Duration::from_millis(500));
         loop {
             match reader.next(end) {
                 Ok(Some(batch)) => state.take(batch.records(), &running.registry, &mut interpreter),
@@ -354,10 +398,9 @@ pub fn follow(
         }
         if learnt.elapsed() > Duration::from_secs(2) {
             learnt = std::time::Instant::now();
-            let done = running
-                .registry
-                .refresh()
-                .and_then(|()| state.learn(&running.registry, &running.hearing, running.clock.now_ms()));
+            let done = running.registry.refresh().and_then(|()| {
+                state.learn(&running.registry, &running.hearing, running.clock.now_ms())
+            });
             if let Err(e) = done {
                 tracing::error!("{e}");
             }
@@ -368,5 +411,8 @@ pub fn follow(
 /// What a finding's code says; `None` if the code is unknown.
 #[must_use]
 pub fn finding(code: &str) -> Option<FindingCode> {
-    FindingCode::ALL.iter().copied().find(|c| c.as_str() == code)
+    FindingCode::ALL
+        .iter()
+        .copied()
+        .find(|c| c.as_str() == code)
 }
