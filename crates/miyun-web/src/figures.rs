@@ -1,91 +1,51 @@
 //! Brings a plan its figures: assessments over the period so far, limits, finishes like past years.
 
-use std::collections::HashMap;
-use std::sync::Mutex;
+use std::sync::Arc;
 
-use miyun_air::Incomplete;
-use miyun_air::annual::{date_of, day_range};
-use miyun_assess::EditionChoice;
-use miyun_assess::air::{AirEvaluation, AirRequest, Record, evaluate};
+use miyun_air::annual::day_range;
+use miyun_assess::air::{AirEvaluation, Record};
 use miyun_core::rule::InstrumentKind;
 use miyun_core::{Date, Decimal, Period, SubjectId};
-use miyun_lake::Lake;
 use miyun_plan::{Figure, Figures, Indicator};
-use miyun_rulebook::{Query, Rulebook};
+use miyun_rulebook::Query;
 
-/// Figures of a lake.
+use crate::site::{Known, Site};
+
+/// Figures of a site, as known at a moment.
 pub struct LakeFigures<'a> {
-    lake: &'a Lake,
-    book: &'a Rulebook,
-    records: Mutex<HashMap<SubjectId, Option<Record>>>,
-    evaluations: Mutex<HashMap<(SubjectId, Period), Option<AirEvaluation>>>,
+    site: &'a Site,
+    known: Known,
 }
 
 impl<'a> LakeFigures<'a> {
-    /// Figures of `lake` under `book`.
+    /// Figures of `site` as known at `known`.
     #[must_use]
-    pub fn new(lake: &'a Lake, book: &'a Rulebook) -> Self {
-        Self {
-            lake,
-            book,
-            records: Mutex::default(),
-            evaluations: Mutex::default(),
-        }
+    pub fn new(site: &'a Site, known: Known) -> Self {
+        Self { site, known }
     }
 
-    fn with_record<T>(
-        &self,
-        subject: &SubjectId,
-        f: impl FnOnce(&Record) -> Option<T>,
-    ) -> Option<T> {
-        let mut records = self
-            .records
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
-        let record = records
-            .entry(subject.clone())
-            .or_insert_with(|| Record::read(self.lake, self.book, Some(subject), None, None).ok());
-        record.as_ref().and_then(f)
-    }
-
-    fn evaluation(&self, subject: &SubjectId, period: Period) -> Option<AirEvaluation> {
-        let key = (subject.clone(), period);
-        if let Some(known) = self
-            .evaluations
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
-            .get(&key)
-        {
-            return known.clone();
-        }
-        let request = AirRequest {
-            city: Some(subject.clone()),
-            period,
-            choice: EditionChoice::InForce,
-            interval: None,
-            incomplete: Incomplete::AsEdition,
-            as_known_on: None,
-        };
-        let made = self.with_record(subject, |r| evaluate(self.book, r, &request).ok());
-        self.evaluations
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
-            .insert(key, made.clone());
-        made
+    fn record(&self, subject: &SubjectId) -> Option<Arc<Record>> {
+        self.site.record(subject, &self.known).ok()
     }
 }
 
 impl Figures for LakeFigures<'_> {
     fn figure(&self, i: &Indicator, period: &Period, on: Date) -> Option<Figure> {
         let (from, due) = (period.from?, period.until?);
-        let last = self.with_record(&i.subject, |r| {
-            Some(date_of(r.first_day, r.days.saturating_sub(1)))
-        })?;
+        let last = Site::last_day(&*self.record(&i.subject)?);
         let until = on.min(due).min(last);
         if until < from {
             return None;
         }
-        let ev = self.evaluation(&i.subject, Period::days(from, until))?;
+        let ev = self
+            .site
+            .evaluation(
+                &i.subject,
+                Period::days(from, until),
+                "in-force",
+                &self.known,
+            )
+            .ok()?;
         let assessment = ev
             .assessments
             .iter()
@@ -106,9 +66,9 @@ impl Figures for LakeFigures<'_> {
     }
 
     fn limit(&self, i: &Indicator, on: Date) -> Option<(Decimal, String)> {
-        let jurisdiction = self.with_record(&i.subject, |r| {
-            Some((r.city.jurisdiction.clone(), r.city.zone_class.clone()))
-        });
+        let jurisdiction = self
+            .record(&i.subject)
+            .map(|r| (r.city.jurisdiction.clone(), r.city.zone_class.clone()));
         let (jurisdiction, class) = jurisdiction.or_else(|| Some(("CN/11".parse().ok()?, None)))?;
         // A percentile is held against the limit of the day (HJ 663).
         let statistics = [
@@ -128,7 +88,7 @@ impl Figures for LakeFigures<'_> {
                 on,
                 kind: InstrumentKind::QualityStandard,
             };
-            let r = self.book.resolve(&q).ok()?;
+            let r = self.site.book.resolve(&q).ok()?;
             Some((r.decides.limit.value, r.decides.rule.to_string()))
         })
     }

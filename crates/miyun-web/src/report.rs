@@ -1,6 +1,6 @@
 //! The air report: one HTML file without links to anything, complete on paper.
 
-mod charts;
+pub(crate) mod charts;
 
 use maud::{Markup, html};
 use miyun_air::AnnualValue;
@@ -68,7 +68,7 @@ pub fn body(lang: Lang, book: &Rulebook, evaluations: &[AirEvaluation], title: &
     }
 }
 
-fn sentence(lang: Lang, ev: &AirEvaluation) -> String {
+pub(crate) fn sentence(lang: Lang, ev: &AirEvaluation) -> String {
     let items = &ev.city.items;
     let (mut met, mut over, mut short) = (0, 0, 0);
     for i in items {
@@ -92,7 +92,7 @@ fn sentence(lang: Lang, ev: &AirEvaluation) -> String {
     }
 }
 
-fn declared(lang: Lang, ev: &AirEvaluation) -> Markup {
+pub(crate) fn declared(lang: Lang, ev: &AirEvaluation) -> Markup {
     let doubts = unverified(&ev.edition);
     html! {
         dl.pairs {
@@ -124,7 +124,7 @@ pub fn verdict(lang: Lang, v: &Verdict) -> Markup {
     html! { span class={ "verdict " (class) } { (text) } }
 }
 
-fn statistic(lang: Lang, a: &Assessment) -> String {
+pub(crate) fn statistic(lang: Lang, a: &Assessment) -> String {
     Rulebook::embedded()
         .vocabulary()
         .statistic(a.statistic.as_str())
@@ -209,7 +209,7 @@ fn station_cell(lang: Lang, v: &AnnualValue) -> Markup {
     } }
 }
 
-fn trends(lang: Lang, ev: &AirEvaluation) -> Markup {
+pub(crate) fn trends(lang: Lang, ev: &AirEvaluation) -> Markup {
     let rows: Vec<(usize, &PlaceResult)> = (0..ev.edition.edition.annual.len())
         .filter(|k| {
             ev.edition.edition.annual[*k].item.percentile.is_none()

@@ -15,7 +15,7 @@ const MONTHS_ZH: [&str; 12] = [
     "1月", "2月", "3月", "4月", "5月", "6月", "7月", "8月", "9月", "10月", "11月", "12月",
 ];
 
-fn month_names(lang: Lang) -> &'static [&'static str; 12] {
+pub(crate) fn month_names(lang: Lang) -> &'static [&'static str; 12] {
     match lang {
         Lang::Zh => &MONTHS_ZH,
         Lang::En => &MONTHS_EN,
@@ -32,7 +32,7 @@ fn level_name(lang: Lang, ev: &AirEvaluation, level: u8) -> &str {
 }
 
 /// One calendar per year of the period.
-pub(super) fn calendar(lang: Lang, ev: &AirEvaluation) -> Markup {
+pub(crate) fn calendar(lang: Lang, ev: &AirEvaluation) -> Markup {
     let days: Vec<CalendarDay> = ev
         .range()
         .map(|d| {
@@ -78,7 +78,7 @@ pub(super) fn calendar(lang: Lang, ev: &AirEvaluation) -> Markup {
 }
 
 /// Days by level.
-pub(super) fn levels(lang: Lang, ev: &AirEvaluation) -> Markup {
+pub(crate) fn levels(lang: Lang, ev: &AirEvaluation) -> Markup {
     let parts: Vec<Segment> = ev
         .city
         .counts
@@ -108,7 +108,7 @@ pub(super) fn levels(lang: Lang, ev: &AirEvaluation) -> Markup {
 }
 
 /// Monthly means of an annual item over the record, with its limit.
-pub(super) fn months(lang: Lang, ev: &AirEvaluation, k: usize) -> Markup {
+pub(crate) fn months(lang: Lang, ev: &AirEvaluation, k: usize) -> Markup {
     let item = &ev.edition.edition.annual[k];
     let months = &ev.city.months[k];
     let unit = ev.edition.edition.slots[item.slot].unit.to_string();
@@ -181,7 +181,7 @@ pub(super) fn months(lang: Lang, ev: &AirEvaluation, k: usize) -> Markup {
 }
 
 /// Days above the daily limit by month and indicator.
-pub(super) fn exceedances(lang: Lang, ev: &AirEvaluation) -> Markup {
+pub(crate) fn exceedances(lang: Lang, ev: &AirEvaluation) -> Markup {
     let e = &ev.edition.edition;
     const CLASSES: [&str; 6] = ["s1", "s2", "s3", "s4", "s5", "s6"];
     let slots: Vec<usize> = (0..e.slots.len())

@@ -1,0 +1,402 @@
+//! The map: stations on a day, as a drawing and as a list, with links through time.
+
+use maud::{Markup, html};
+use miyun_air::annual::date_of;
+use miyun_assess::air::{AirEvaluation, PlaceResult};
+use miyun_core::text::Lang;
+use miyun_core::{Date, Subject};
+
+use super::at;
+use crate::chart::{LEVEL_SHAPES, px};
+use crate::failure::Failure;
+use crate::geo::{Frame, LAYERS, nearest_areas, path};
+use crate::server::{Params, Shown};
+use crate::shell::View;
+use crate::show;
+use crate::site::Site;
+
+/// What the map shows.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Layer {
+    /// The index of the day.
+    Aqi,
+    /// A slot of the edition.
+    Slot(usize),
+}
+
+/// One station on one day.
+pub(super) struct Mark<'e> {
+    pub place: &'e PlaceResult,
+    pub value: Option<String>,
+    pub sort: f64,
+    pub level: Option<u8>,
+    pub primary: String,
+    pub why: String,
+}
+
+pub(super) fn page(site: &Site, view: &View, q: &Params) -> Result<Shown, Failure> {
+    let city = site.city(q.get("city").map(String::as_str))?;
+    let record = site.record(&city.id, &view.known)?;
+    let (first, last) = (record.first_day, Site::last_day(&record));
+    let day = at(q, last)?.clamp(first, last);
+    let ev = site.law_of_day(&city, day, &view.known)?;
+    let wanted = q.get("layer").map_or("AQI", String::as_str);
+    let layer = layer(&ev, wanted)
+        .ok_or_else(|| Failure::NotFound(format!("no layer {wanted:?} under this law")))?;
+    let sort = q.get("sort").map_or("-value", String::as_str);
+    let marks = marks(&ev, layer, day);
+    let title = view.tr("站点地图", "Map of the stations");
+    let compare = match q.get("compare").filter(|d| !d.is_empty()) {
+        Some(_) => {
+            Some(at(&Params::from([("at".into(), q["compare"].clone())]), last)?.clamp(first, last))
+        }
+        None => None,
+    };
+    let body = html! {
+        h1 { (title) " · " (city.name.get(view.lang)) }
+        (layers(view, &ev, wanted))
+        (times(view, day, first, last, compare))
+        @match compare {
+            None => (drawing(view, &city, &marks, layer, day)),
+            Some(other) => {
+                @let then = site.law_of_day(&city, other, &view.known)?;
+                @let before = super::map::marks(&then, layer_again(&ev, &then, layer), other);
+                div.split {
+                    section { h2 { (show::day(view.lang, other)) } (drawing(view, &city, &before, layer, other)) }
+                    section { h2 { (show::day(view.lang, day)) } (drawing(view, &city, &marks, layer, day)) }
+                }
+            }
+        }
+        (legend(view, &ev, layer, &marks, day))
+        (strip(view, &ev, day))
+        h2 id="list" { (view.tr("同一天的列表", "The same day as a list")) }
+        (list(view, &ev, layer, marks, day, sort))
+        (super::air::downloads(view, &[("air/days", "这一天", "This day"), ("air/hours", "它的小时值", "Its hours")], &format!("city={}&period={day}", city.id)))
+    };
+    Ok(Shown::new(title, city.simulated, body))
+}
+
+fn layer(ev: &AirEvaluation, name: &str) -> Option<Layer> {
+    if name == "AQI" {
+        return Some(Layer::Aqi);
+    }
+    ev.edition
+        .edition
+        .slots
+        .iter()
+        .position(|s| s.scale.is_some() && s.indicator == *name && s.statistic != "daily-max-1h")
+        .map(Layer::Slot)
+}
+
+/// The same layer under another law.
+fn layer_again(ev: &AirEvaluation, other: &AirEvaluation, l: Layer) -> Layer {
+    match l {
+        Layer::Aqi => Layer::Aqi,
+        Layer::Slot(k) => {
+            layer(other, ev.edition.edition.slots[k].indicator.as_str()).unwrap_or(Layer::Aqi)
+        }
+    }
+}
+
+/// Every station of the day. Colour follows the index level of the value.
+fn marks<'e>(ev: &'e AirEvaluation, layer: Layer, day: Date) -> Vec<Mark<'e>> {
+    let e = &ev.edition.edition;
+    let Ok(d) = usize::try_from((day - ev.first_day).get_days()) else {
+        return Vec::new();
+    };
+    ev.stations
+        .iter()
+        .map(|place| {
+            let index = place.indices.get(d);
+            let primary: Vec<String> = index
+                .map(|i| e.primary_names(i))
+                .unwrap_or_default()
+                .iter()
+                .map(|n| n.to_string())
+                .collect();
+            let (value, sort, level, why) = match layer {
+                Layer::Aqi => {
+                    let aqi = index.and_then(|i| i.aqi);
+                    (
+                        aqi.map(|a| a.to_string()),
+                        aqi.map_or(f64::NEG_INFINITY, f64::from),
+                        index.and_then(|i| i.level),
+                        format!("/air/station/{}?at={day}", place.subject.id),
+                    )
+                }
+                Layer::Slot(k) => {
+                    let s = &e.slots[k];
+                    let v = place.series[k].get(d).copied().flatten();
+                    let round = &s.rounding.value;
+                    (
+                        v.map(|v| v.round(round.decimals, round.rule).to_string()),
+                        v.map_or(f64::NEG_INFINITY, miyun_air::Exact::to_f64),
+                        v.and_then(|v| e.sub_index(k, v)).and_then(|i| e.level(i)),
+                        format!(
+                            "/why/{}:{}:{}:{day}",
+                            place.subject.id, s.indicator, s.statistic
+                        ),
+                    )
+                }
+            };
+            Mark {
+                place,
+                value,
+                sort,
+                level,
+                primary: primary.join(" + "),
+                why,
+            }
+        })
+        .collect()
+}
+
+fn layers(view: &View, ev: &AirEvaluation, wanted: &str) -> Markup {
+    let mut names = vec!["AQI".to_owned()];
+    for s in &ev.edition.edition.slots {
+        let n = s.indicator.to_string();
+        if s.scale.is_some() && !names.contains(&n) {
+            names.push(n);
+        }
+    }
+    html! {
+        nav.chips aria-label=(view.tr("图层", "Layers")) { @for n in &names {
+            a href=(view.with(&[("layer", if n == "AQI" { "" } else { n })])) aria-current=[(n == wanted).then_some("true")] { (show::indicator(view.lang, n)) }
+        } }
+    }
+}
+
+/// Through time by links, by a form, and (with the script) by a slider.
+fn times(view: &View, day: Date, first: Date, last: Date, compare: Option<Date>) -> Markup {
+    let step = |days: i32| {
+        day.checked_add(jiff::Span::new().days(days))
+            .ok()
+            .filter(|d| (first..=last).contains(d))
+    };
+    let link = |to: Option<Date>, zh: &'static str, en: &'static str| {
+        html! {
+            @match to {
+                Some(d) => a href=(view.with(&[("at", &d.to_string())])) { (view.tr(zh, en)) },
+                None => span.soft { (view.tr(zh, en)) },
+            }
+        }
+    };
+    let total = (last - first).get_days();
+    html! {
+        nav.chips.time aria-label=(view.tr("时间", "Time")) {
+            (link(step(-365), "« 一年前", "« a year"))
+            (link(step(-30), "‹ 30 天前", "‹ 30 days"))
+            (link(step(-1), "‹ 前一天", "‹ day before"))
+            strong { time datetime=(day) { (show::day(view.lang, day)) } }
+            (link(step(1), "后一天 ›", "day after ›"))
+            (link(step(30), "30 天后 ›", "30 days ›"))
+            (link(step(365), "一年后 »", "a year »"))
+        }
+        form.inline method="get" data-slide=(first) {
+            label { (view.tr("日期", "Day")) " " input type="date" name="at" value=(day) min=(first) max=(last); }
+            label.script { (view.tr("滑动选择日期", "Slide through the days")) " " input type="range" min="0" max=(total) value=((day - first).get_days()) data-range; }
+            label { (view.tr("与另一天比较", "Compare with")) " " input type="date" name="compare" value=(compare.map(|d| d.to_string()).unwrap_or_default()) min=(first) max=(last); }
+            button { (view.tr("显示", "Show")) }
+        }
+    }
+}
+
+/// The drawing: each station colours the area nearest to it; dots carry the value.
+fn drawing(view: &View, city: &Subject, marks: &[Mark<'_>], layer: Layer, day: Date) -> Markup {
+    let lang = view.lang;
+    let own: Vec<_> = LAYERS
+        .iter()
+        .filter(|l| l.city == city.id.as_str())
+        .collect();
+    let outline: Vec<Vec<(f64, f64)>> = own
+        .iter()
+        .filter(|l| l.closed)
+        .flat_map(|l| l.lines())
+        .collect();
+    let placed: Vec<(&Mark<'_>, (f64, f64))> = marks
+        .iter()
+        .filter_map(|m| Some((m, (m.place.subject.lon_deg?, m.place.subject.lat_deg?))))
+        .collect();
+    let mut all: Vec<(f64, f64)> = placed.iter().map(|(_, p)| *p).collect();
+    let bare = outline.is_empty();
+    all.extend(outline.iter().flatten());
+    let Some(frame) = Frame::around(&all, 640.0, if bare { 0.16 } else { 0.02 }) else {
+        return html! { p.soft { (view.tr("站点没有坐标，见下面的列表。", "The stations have no coordinates; see the list below.")) } };
+    };
+    let sites: Vec<(f64, f64)> = placed.iter().map(|(_, p)| frame.px(*p)).collect();
+    let areas = nearest_areas(&sites, frame.width, frame.height);
+    let clip = format!("clip-{day}");
+    let name = match layer {
+        Layer::Aqi => view.tr("空气质量指数", "air quality index").to_owned(),
+        Layer::Slot(_) => view
+            .tr("各站日值", "daily values of the stations")
+            .to_owned(),
+    };
+    let label = match lang {
+        Lang::Zh => format!("{day} {name}地图；各站数值见下面的列表"),
+        Lang::En => format!("Map of the {name} on {day}; the list below has every value"),
+    };
+    html! {
+        figure.chart.map { svg viewBox={ "0 0 " (px(frame.width)) " " (px(frame.height)) } role="group" aria-label=(label) {
+            @if !bare { defs { clipPath id=(clip) { path d=(frame.path(&outline, true, 0.7)) {} } } }
+            g clip-path=[(!bare).then(|| format!("url(#{clip})"))] {
+                @for ((m, _), area) in placed.iter().zip(&areas) {
+                    path class={ "area l" (m.level.unwrap_or(0)) } d=(path(area, true)) {}
+                }
+            }
+            @for l in &own { path class={ "geo " (l.id) } d=(frame.path(&l.lines(), l.closed, 0.7)) {} }
+            @for ((m, _), at) in placed.iter().zip(&sites) {
+                a href=(view.link(&m.why)) {
+                    title { (m.place.subject.name.get(lang)) " " (m.value.as_deref().unwrap_or("–")) @if !m.primary.is_empty() { " " (m.primary) } }
+                    circle.hit cx=(px(at.0)) cy=(px(at.1)) r="15" {}
+                    rect class={ "dot l" (m.level.unwrap_or(0)) } x=(px(at.0 - 17.0)) y=(px(at.1 - 10.0)) width="34" height="20" rx="10" {}
+                    text class={ "mid t" (m.level.unwrap_or(0)) } x=(px(at.0)) y=(px(at.1 + 4.0)) { (m.value.as_deref().unwrap_or("–")) }
+                    text.mid.place x=(px(at.0)) y=(px(at.1 + 23.0)) { (short(m.place.subject.name.get(lang))) }
+                }
+            }
+        }
+        figcaption { (match lang {
+            Lang::Zh => "每个站点给离它最近的区域着色；这不是浓度的空间分布，也不是区界。",
+            Lang::En => "Each station colours the area nearest to it; this is neither a field of concentrations nor a boundary.",
+        }) @for l in &own { " " (l.credit) " (" (l.licence) ")" @if let Some(n) = l.approval { " " (n) } } }
+        }
+    }
+}
+
+/// A name without the mark of simulation, which the page shows on top.
+fn short(name: &str) -> &str {
+    name.split(['（', '(']).next().unwrap_or(name).trim()
+}
+
+fn legend(view: &View, ev: &AirEvaluation, layer: Layer, marks: &[Mark<'_>], day: Date) -> Markup {
+    let e = &ev.edition.edition;
+    let missing = marks.iter().filter(|m| m.value.is_none()).count();
+    let what = match layer {
+        Layer::Aqi => view.tr("AQI", "AQI").to_owned(),
+        Layer::Slot(k) => format!(
+            "{} {} ({})",
+            show::indicator(view.lang, e.slots[k].indicator.as_str()),
+            show::statistic(view.lang, e.slots[k].statistic.as_str()),
+            show::unit(view.lang, e.slots[k].unit.as_str())
+        ),
+    };
+    html! {
+        div.legend {
+            p { (what) " · " (day) " · " (view.tr("无数据站点", "stations without data")) " " (missing) "/" (marks.len()) " · "
+                (view.tr("依据", "under")) " " @for (k, i) in e.instruments.iter().take(3).enumerate() { @if k > 0 { ", " } a href=(view.link(&format!("/rules/{i}"))) { (i) } } }
+            ul.levels { @for l in &e.levels { li { (show::level(l.value.name.get(view.lang), u8::try_from(l.value.level).unwrap_or(0))) " " span.soft { (l.value.low) @if let Some(h) = l.value.high { "–" (h) } @else { "+" } } } } }
+        }
+    }
+}
+
+/// The city's index on the 31 days around, each a link.
+fn strip(view: &View, ev: &AirEvaluation, day: Date) -> Markup {
+    let n = ev.city.indices.len();
+    let d = usize::try_from((day - ev.first_day).get_days())
+        .unwrap_or(0)
+        .min(n.saturating_sub(1));
+    let to = (d + 16).min(n);
+    let from = to.saturating_sub(31);
+    let most = ev.city.indices[from..to]
+        .iter()
+        .filter_map(|i| i.max)
+        .max()
+        .unwrap_or(100)
+        .max(100);
+    html! {
+        figure.chart.strip {
+            svg viewBox="0 0 651 96" role="group" aria-label=(view.tr("城市指数，前后各约半月，每天一个链接", "Index of the city, half a month either way, each day a link")) {
+                @for (i, k) in (from..to).enumerate() {
+                    @let index = &ev.city.indices[k];
+                    @let date = date_of(ev.first_day, k);
+                    @let tall = f64::from(index.aqi.unwrap_or(0)) / f64::from(most) * 62.0;
+                    @let shape = index.level.and_then(|l| LEVEL_SHAPES.get(usize::from(l) - 1)).unwrap_or(&"");
+                    a href=(view.with(&[("at", &date.to_string())])) aria-current=[(k == d).then_some("date")] aria-label={ (date) " AQI " (index.aqi.map_or("–".to_owned(), |a| a.to_string())) } {
+                        rect.hit x=(px(i as f64 * 21.0)) y="0" width="21" height="96" {}
+                        rect class={ "l" (index.level.unwrap_or(0)) } x=(px(i as f64 * 21.0 + 2.0)) y=(px(80.0 - tall.max(3.0))) width="17" height=(px(tall.max(3.0))) {}
+                        @if index.level.is_some_and(|l| l >= 3) { text.mid x=(px(i as f64 * 21.0 + 10.5)) y=(px(76.0 - tall)) { (shape) } }
+                        text.mid .now[k == d] x=(px(i as f64 * 21.0 + 10.5)) y="94" { (date.day()) }
+                    }
+                }
+            }
+            figcaption { (view.tr("城市 AQI，按日；点一天即到那一天。", "AQI of the city by day; follow a day to go there.")) }
+        }
+    }
+}
+
+fn list(
+    view: &View,
+    ev: &AirEvaluation,
+    layer: Layer,
+    mut marks: Vec<Mark<'_>>,
+    day: Date,
+    sort: &str,
+) -> Markup {
+    let lang = view.lang;
+    let (key, down) = sort.strip_prefix('-').map_or((sort, false), |k| (k, true));
+    marks.sort_by(|a, b| {
+        let name = |m: &Mark<'_>| m.place.subject.name.get(lang).to_owned();
+        let district = |m: &Mark<'_>| {
+            m.place
+                .subject
+                .district
+                .as_ref()
+                .map_or(String::new(), |d| d.get(lang).to_owned())
+        };
+        let order = match key {
+            "name" => name(a).cmp(&name(b)),
+            "district" => district(a).cmp(&district(b)).then(name(a).cmp(&name(b))),
+            _ => a.sort.total_cmp(&b.sort).then(name(a).cmp(&name(b))),
+        };
+        // What has no value stays at the end either way.
+        let missing = (a.value.is_none()).cmp(&b.value.is_none());
+        missing.then(if down { order.reverse() } else { order })
+    });
+    let level = |l: u8| {
+        ev.edition
+            .edition
+            .levels
+            .iter()
+            .find(|x| x.value.level == u32::from(l))
+            .map_or("", |x| x.value.name.get(lang))
+    };
+    let what = match layer {
+        Layer::Aqi => "AQI".to_owned(),
+        Layer::Slot(k) => {
+            let s = &ev.edition.edition.slots[k];
+            format!(
+                "{} ({})",
+                show::indicator(lang, s.indicator.as_str()),
+                show::unit(lang, s.unit.as_str())
+            )
+        }
+    };
+    html! {
+        div.scroll { table.sortable {
+            caption.hide { (view.tr("各站数值", "Values of the stations")) " " (day) }
+            thead { tr {
+                (show::sort_head(view, "name", view.tr("站点", "Station"), sort, false))
+                (show::sort_head(view, "district", view.tr("区", "District"), sort, false))
+                (show::sort_head(view, "value", &what, sort, true))
+                th scope="col" { (view.tr("级别", "Level")) } th scope="col" { (view.tr("首要污染物", "Primary pollutant")) }
+            } }
+            tbody { @for m in &marks { tr {
+                th scope="row" { a href=(view.link(&format!("/air/station/{}?at={day}", m.place.subject.id))) { (m.place.subject.name.get(lang)) } @if m.place.control { " " span.soft { (view.tr("（对照点）", "(control)")) } } }
+                td { (m.place.subject.district.as_ref().map_or("–", |d| d.get(lang))) }
+                td.n { @match &m.value { Some(v) => a.figure href=(view.link(&m.why)) { (v) }, None => { "–" } } }
+                td { @if let Some(l) = m.level { (show::level(level(l), l)) } @else { "–" } }
+                td { @if m.primary.is_empty() { "–" } @else { (m.primary) } }
+            } } }
+        } }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_mark_of_simulation_is_cut_from_labels() {
+        assert_eq!(super::short("河东（模拟）"), "河东");
+        assert_eq!(super::short("Steelworks (simulated)"), "Steelworks");
+        assert_eq!(super::short("东四"), "东四");
+    }
+}

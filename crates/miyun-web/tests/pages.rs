@@ -1,0 +1,348 @@
+//! Every page of a small simulated city with articles: both languages, sizes, words, two axes of
+//! time, and texts that try to be more than text.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use axum::http::{Request, StatusCode, header};
+use miyun_core::Date;
+use miyun_import::{Declared, Layout};
+use miyun_lake::{ImportFile, Lake};
+use miyun_rulebook::Rulebook;
+use miyun_store::{ArticleId, ArticleQuery, Store};
+use miyun_web::server::{Site, router};
+use tower::ServiceExt;
+
+const FIRST: Date = Date::constant(2026, 6, 1);
+const DAYS: usize = 130;
+
+struct Ready {
+    _dir: tempfile::TempDir,
+    router: Router,
+    store: Store,
+    articles: Vec<ArticleId>,
+}
+
+fn import(lake: &mut Lake, name: &str, text: &str, at: &str) {
+    let book = Rulebook::embedded();
+    let declared = Declared {
+        interval: Some(miyun_core::IntervalLabel::HourBegin),
+        subject_prefix: "linxi/".into(),
+        ..Declared::default()
+    };
+    let words = miyun_assess::words(book);
+    let parsed =
+        miyun_import::read_csv(name, text.as_bytes(), Layout::Long, &declared, &words).unwrap();
+    let file = ImportFile {
+        name: name.into(),
+        digest: blake3::hash(text.as_bytes()).to_hex().to_string(),
+        declared: "hour-begin, UTC+8".into(),
+        parsed,
+    };
+    lake.import(
+        vec![file],
+        miyun_sim::subjects(),
+        &|i| miyun_assess::medium(book, i),
+        at,
+    )
+    .unwrap();
+}
+
+async fn ready() -> Ready {
+    let dir = tempfile::tempdir().unwrap();
+    let mut lake = Lake::open(dir.path()).unwrap();
+    let city = miyun_sim::city(3, FIRST, DAYS);
+    import(&mut lake, "linxi.csv", &city.csv(), "2026-10-09T00:00:00Z");
+    let mut fix = String::from("station,indicator,time,value,unit,flag\n");
+    for h in 0..24 {
+        fix.push_str(&format!(
+            "hedong,PM2.5,2026-09-01T{h:02}:00+08:00,11.0,ug/m3,\n"
+        ));
+    }
+    import(&mut lake, "fix.csv", &fix, "2026-10-11T00:00:00Z");
+    let store = Store::memory().await.unwrap();
+    let at = "2026-10-12T00:00:00Z".parse().unwrap();
+    miyun_web::articles::demo::fill(&store, at).await.unwrap();
+    let q = ArticleQuery {
+        page: 1,
+        per_page: 10,
+        ..ArticleQuery::default()
+    };
+    let found = store.find_articles(&q).await.unwrap();
+    let articles = found.hits.iter().map(|h| h.article.id.clone()).collect();
+    let book = Rulebook::embedded();
+    let plans = miyun_plan::embedded(book.vocabulary())
+        .into_iter()
+        .filter(|p| p.simulated)
+        .collect();
+    let site = Site::new(lake, book, plans, Date::constant(2026, 10, 12)).with_store(store.clone());
+    Ready {
+        _dir: dir,
+        router: router(Arc::new(site)),
+        store,
+        articles,
+    }
+}
+
+async fn get(r: &Router, path: &str, encoding: &str) -> (StatusCode, Vec<u8>, String) {
+    let request = Request::get(path)
+        .header(header::HOST, "miyun.test")
+        .header(header::ACCEPT_ENCODING, encoding)
+        .body(Body::empty())
+        .unwrap();
+    let response = r.clone().oneshot(request).await.unwrap();
+    let status = response.status();
+    let kind = response
+        .headers()
+        .get(header::CONTENT_TYPE)
+        .map_or(String::new(), |v| v.to_str().unwrap().to_owned());
+    let bytes = to_bytes(response.into_body(), 16 << 20).await.unwrap();
+    (status, bytes.to_vec(), kind)
+}
+
+async fn text(r: &Router, path: &str) -> (StatusCode, String) {
+    let (s, b, _) = get(r, path, "identity").await;
+    (s, String::from_utf8(b).unwrap())
+}
+
+/// The numbers of a page: figures with their values, in order.
+fn figures(html: &str) -> Vec<(String, String)> {
+    html.split("data-figure=\"")
+        .skip(1)
+        .filter_map(|p| {
+            let id = p.split('"').next()?;
+            let value = p.split("<data value=\"").nth(1)?.split('"').next()?;
+            Some((id.to_owned(), value.to_owned()))
+        })
+        .collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_page_in_both_languages() {
+    let ready = ready().await;
+    let r = &ready.router;
+    let plan = ready.articles.last().unwrap();
+    let mut paths: Vec<String> = [
+        "/",
+        "/?show=behind",
+        "/plan/linxi-sim/2.1",
+        "/plan/linxi-sim/3.4",
+        "/map",
+        "/map?layer=O3&at=2026-08-01&compare=2026-07-01&sort=district",
+        "/air",
+        "/air?edition=2012&sort=name",
+        "/air/ledger",
+        "/air/ledger?indicator=PM10&target=50",
+        "/air/station/linxi/yuquan?at=2026-07-07",
+        "/why/linxi/hedong:PM2.5:daily-mean:2026-09-01",
+        "/rules",
+        "/rules/CN/GB-3095-2026",
+        "/rules/diff?a=CN/GB-3095-2012&b=CN/GB-3095-2026",
+        "/search?q=%E7%AB%99",
+        "/data",
+        "/about",
+        "/glossary",
+        "/articles",
+        "/articles?q=%E6%89%AC%E5%B0%98&order=date",
+        "/articles?topic=air&page=9",
+    ]
+    .map(str::to_owned)
+    .to_vec();
+    paths.push(format!("/articles/{plan}"));
+    paths.push(format!("/articles/{plan}/like"));
+    for path in paths {
+        let mut numbers = Vec::new();
+        for lang in ["/zh", "/en"] {
+            let (status, html) = text(r, &format!("{lang}{path}")).await;
+            assert_eq!(status, StatusCode::OK, "{lang}{path}: {html}");
+            assert_eq!(html.matches("<h1").count(), 1, "{lang}{path}");
+            // The policy allows no style and no script inside a page.
+            assert!(
+                !html.contains(" style=") && !html.contains("<style") && !html.contains(" onclick"),
+                "{lang}{path}"
+            );
+            assert!(
+                html.contains("模拟数据") || html.contains("SIMULATED") || !path.contains("air"),
+                "{lang}{path}"
+            );
+            let (_, packed, _) = get(r, &format!("{lang}{path}"), "br").await;
+            assert!(
+                packed.len() <= 30 * 1024,
+                "{lang}{path}: {} bytes packed",
+                packed.len()
+            );
+            numbers.push(figures(&html));
+        }
+        assert_eq!(
+            numbers[0], numbers[1],
+            "{path}: both languages show the same figures"
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_correction_leaves_the_old_value_at_its_address() {
+    let ready = ready().await;
+    let path = "/en/why/linxi/hedong:PM2.5:daily-mean:2026-09-01";
+    let value = |html: &str| {
+        let h1 = html.split("<h1").nth(1).unwrap();
+        h1.split("<data value=\"")
+            .nth(1)
+            .unwrap()
+            .split('"')
+            .next()
+            .unwrap()
+            .to_owned()
+    };
+    let (_, now) = text(&ready.router, path).await;
+    let (_, then) = text(&ready.router, &format!("{path}?known=2026-10-10")).await;
+    assert_eq!(value(&now), "11");
+    assert_ne!(value(&then), "11");
+    assert!(then.contains("2026-10-10T23:59:59Z") && !now.contains("role=\"note\"><time"));
+    assert!(
+        now.contains(&format!("<data value=\"{}\">", value(&then))),
+        "the table shows the old value"
+    );
+    let (s, _) = text(&ready.router, &format!("{path}?known=soon")).await;
+    assert_eq!(s, StatusCode::BAD_REQUEST);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_not_there_says_so_in_the_language_of_the_reader() {
+    let ready = ready().await;
+    for (path, status, words) in [
+        ("/zh/nowhere", 404, "没有这个页面"),
+        ("/en/plan/linxi-sim/9.9", 404, "There is no such page"),
+        ("/zh/why/a-0000", 404, "没有这个页面"),
+        ("/zh/map?at=never", 400, "这个请求无法理解"),
+        ("/en/air?year=1700", 404, "There is no such page"),
+        ("/en/air/ledger?target=-1", 400, "cannot be understood"),
+        ("/fr/", 404, "There is no such page"),
+        (
+            "/en/articles/../../etc/passwd",
+            404,
+            "There is no such page",
+        ),
+        ("/en/desk", 403, "You may not do this"),
+        ("/en/desk/articles/new", 403, "You may not do this"),
+        ("/media/00", 404, "no such file"),
+    ] {
+        let (s, html) = text(&ready.router, path).await;
+        assert_eq!(s.as_u16(), status, "{path}");
+        assert!(html.contains(words), "{path}: {html}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn texts_that_try_to_be_more_than_text() {
+    let ready = ready().await;
+    let evil = "<script>alert(1)</script>";
+    let query = "%3Cscript%3Ealert(1)%3C/script%3E";
+    let at = "2026-10-12T00:00:00Z".parse().unwrap();
+    let by = ready
+        .store
+        .person_by_login("editor")
+        .await
+        .unwrap()
+        .unwrap()
+        .id;
+    let chief = ready
+        .store
+        .person_by_login("chief")
+        .await
+        .unwrap()
+        .unwrap()
+        .id;
+    let old = ready
+        .store
+        .article(&ready.articles[0])
+        .await
+        .unwrap()
+        .unwrap();
+    let mut c = old.current.unwrap().content;
+    for t in &mut c.texts {
+        t.title = evil.into();
+        t.summary = evil.into();
+        t.body = format!("{evil} [x](javascript:alert(1)) <img src=x onerror=alert(1)>");
+    }
+    c.source.zh = evil.into();
+    c.document_number = Some(evil.into());
+    c.links.clear();
+    let (id, _) = ready
+        .store
+        .save_draft(None, &c, evil, &by, at)
+        .await
+        .unwrap();
+    let (hidden, _) = text(&ready.router, &format!("/en/articles/{id}")).await;
+    assert_eq!(hidden, StatusCode::NOT_FOUND, "a draft is not public");
+    ready.store.propose_article(&id, &by, at).await.unwrap();
+    assert!(
+        ready
+            .store
+            .decide_article(&id, true, "", &by, at)
+            .await
+            .is_err(),
+        "four eyes"
+    );
+    ready
+        .store
+        .decide_article(&id, true, "", &chief, at)
+        .await
+        .unwrap();
+    for path in [
+        format!("/zh/articles/{id}"),
+        "/zh/articles".into(),
+        "/zh/articles/feed.atom".into(),
+        format!("/zh/articles/{id}/cite/bib"),
+        format!("/zh/articles?q={query}"),
+        format!("/en/search?q={query}"),
+        format!("/en/map?layer={query}"),
+        format!("/en/rules/{query}"),
+        format!("/en/?plan={query}"),
+        format!("/en/air?city={query}"),
+    ] {
+        let (_, body, kind) = get(&ready.router, &path, "identity").await;
+        let body = String::from_utf8(body).unwrap();
+        if kind.starts_with("text/html") || kind.contains("xml") {
+            assert!(
+                !body.contains("<script>alert") && !body.contains("<img src=x"),
+                "{path}"
+            );
+            assert!(!body.contains("href=\"javascript"), "{path}");
+        }
+    }
+    let (_, twice) = text(
+        &ready.router,
+        "/settings?theme=dark&back=https://evil.example/",
+    )
+    .await;
+    assert!(!twice.contains("evil"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn kept_pages_are_answered_again_without_being_sent() {
+    let ready = ready().await;
+    let ask = |tag: Option<String>| {
+        let mut b = Request::get("/en/about").header(header::HOST, "miyun.test");
+        if let Some(t) = tag {
+            b = b.header(header::IF_NONE_MATCH, t);
+        }
+        ready.router.clone().oneshot(b.body(Body::empty()).unwrap())
+    };
+    let first = ask(None).await.unwrap();
+    let tag = first.headers()[header::ETAG].to_str().unwrap().to_owned();
+    assert!(
+        first.headers()[header::CONTENT_SECURITY_POLICY]
+            .to_str()
+            .unwrap()
+            .contains("default-src 'none'")
+    );
+    let again = ask(Some(tag)).await.unwrap();
+    assert_eq!(again.status(), StatusCode::NOT_MODIFIED);
+    let (status, tombs) = text(&ready.router, "/en/articles?q=%E5%BF%AB%E6%8A%A5").await;
+    assert!(
+        status.is_success() && !tombs.contains("Quick report"),
+        "a withdrawn article is not listed"
+    );
+}

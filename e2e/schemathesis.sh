@@ -1,0 +1,59 @@
+#!/usr/bin/env bash
+# Schemathesis against the API: no request made from the document may end in a 5xx, and answers
+# must be of the kinds that the document names. Skips, saying so, where Python or the package is
+# absent.
+#
+# Usage: e2e/schemathesis.sh [path of the miyun binary]
+set -euo pipefail
+cd "$(dirname "$0")/.."
+cache="${MIYUN_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/miyun}/schemathesis"
+target="${CARGO_TARGET_DIR:-target}"
+miyun="${1:-$target/debug/miyun}"
+examples="${SCHEMATHESIS_EXAMPLES:-20}"
+skip() { echo "SKIPPED Schemathesis: $1"; exit 0; }
+
+command -v python3 >/dev/null || skip "no python3"
+if [ ! -x "$cache/bin/schemathesis" ]; then
+    python3 -m venv "$cache" 2>/dev/null || skip "python3 -m venv does not work"
+    "$cache/bin/pip" install --quiet 'schemathesis>=4,<5' || skip "the package cannot be installed"
+fi
+[ -x "$miyun" ] || skip "no binary at $miyun: cargo build -p miyun"
+
+work="$(mktemp -d)"
+port=$((20000 + RANDOM % 20000))
+cat > "$work/miyun.toml" <<TOML
+lake = "lake"
+listen = "127.0.0.1:$port"
+[web]
+api_requests_per_minute = 1000000
+TOML
+"$miyun" --config "$work/miyun.toml" serve --demo 2>"$work/log" &
+server=$!
+trap 'kill "$server" 2>/dev/null || true; wait "$server" 2>/dev/null || true; rm -rf "$work"' EXIT
+for _ in $(seq 300); do
+    curl -fs "http://127.0.0.1:$port/readyz" >/dev/null 2>&1 && break
+    kill -0 "$server" 2>/dev/null || { cat "$work/log"; exit 1; }
+    sleep 0.2
+done
+
+# As an administrator and officer, so that requests get past the rights; a key of a session.
+password="schemathesis may come in"
+echo "$password" | "$miyun" --config "$work/miyun.toml" user add tester --role admin --role officer --password-stdin 2>/dev/null
+jar="$work/jar"
+form=$(curl -fs -c "$jar" "http://127.0.0.1:$port/en/sign-in" | grep -o 'name="csrf" value="[0-9a-f]*"' | grep -o '[0-9a-f]\{32\}')
+curl -fs -b "$jar" -c "$jar" -o /dev/null --data-urlencode "csrf=$form" --data-urlencode login=tester \
+    --data-urlencode "password=$password" "http://127.0.0.1:$port/en/sign-in"
+csrf=$(curl -fs -b "$jar" "http://127.0.0.1:$port/api/v1/me" | grep -o '"csrf":"[0-9a-f]*"' | grep -o '[0-9a-f]\{32\}')
+key=$(curl -fs -b "$jar" -H "x-csrf-token: $csrf" -H 'content-type: application/json' \
+    -d '{"name":"schemathesis","scopes":["read","write","manage"],"days":1}' \
+    "http://127.0.0.1:$port/api/v1/keys" | grep -o 'miyun_[0-9a-f]*')
+
+"$cache/bin/schemathesis" run "http://127.0.0.1:$port/api/v1/openapi.json" \
+    --header "Authorization: Bearer $key" \
+    --checks not_a_server_error,status_code_conformance,content_type_conformance \
+    --exclude-path-regex '^/api/v1/keys' \
+    --max-examples "$examples" --phases examples,coverage,fuzzing \
+    --request-timeout 30 --suppress-health-check all --no-color
+curl -fs "http://127.0.0.1:$port/readyz" >/dev/null
+if grep -q "panicked" "$work/log"; then grep -B2 -A5 panicked "$work/log"; exit 1; fi
+echo "Schemathesis: no 5xx"
