@@ -1,6 +1,7 @@
 //! One module per command.
 
 pub mod air;
+pub mod forensics;
 pub mod import;
 pub mod plan;
 pub mod replay;
@@ -20,7 +21,7 @@ pub const LAKE: &str = "miyun-data";
 
 /// The day by the machine's clock, in its time zone.
 pub fn today() -> miyun_core::Date {
-    jiff::Zoned::now().date()
+    jiff::ZonedDateTime::now().date()
 }
 
 /// The moment by the machine's clock, RFC 3339 UTC.

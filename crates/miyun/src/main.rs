@@ -30,6 +30,8 @@ enum Command {
     Rulebook(cmd::rulebook::Rulebook),
     /// Import observations; re-importing a file changes nothing.
     Import(cmd::import::Import),
+    /// Look at the data for what is wrong with them.
+    Forensics(cmd::forensics::Forensics),
     /// Query the lake in SQL, with Miyun's statistics as functions.
     Sql(cmd::sql::Sql),
     /// Assess ambient air.
@@ -54,6 +56,7 @@ fn main() -> ExitCode {
     let done = match cli.command {
         Command::Rulebook(c) => c.run(),
         Command::Import(c) => c.run(&lake),
+        Command::Forensics(c) => c.run(&lake),
         Command::Sql(c) => c.run(&lake),
         Command::Air(c) => c.run(&lake),
         Command::Why(c) => c.run(&lake),

@@ -7,7 +7,7 @@ use miyun_rulebook::Rulebook;
 
 use crate::out::{Format, line};
 
-/// Tables: observation, series, subject, import, assessment. Functions beyond standard SQL:
+/// Tables: observation, series, subject, import, finding, assessment. Functions beyond standard SQL:
 /// round_half_even(value, places), percentile_hj663(value, p), iaqi(indicator, statistic, value, edition).
 ///
 /// Example: miyun sql "select subject, avg(value) from observation where indicator = 'PM2.5' group by 1"
