@@ -1,6 +1,7 @@
 //! Binds lake, rulebook and bodies of knowledge into assessments that answer why.
 
 pub mod air;
+pub mod forensics;
 pub mod trace;
 
 use std::collections::BTreeMap;

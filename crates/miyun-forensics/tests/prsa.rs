@@ -97,7 +97,7 @@ fn known_stuck_runs_are_found_and_clean_air_is_not() {
     );
     // CO has steps of 0.1 mg/m3 and repeats a third of its values: no flood of findings.
     let co =
-        |f: &&Finding| f.kind == Kind::Stuck && f.indicator.as_ref().is_some_and(|i| i == &"CO");
+        |f: &&Finding| f.kind == Kind::Stuck && f.indicator.as_ref().is_some_and(|i| i == "CO");
     assert!(found.iter().filter(co).count() < 12 * 10);
 }
 
@@ -256,7 +256,7 @@ fn carbon_monoxide_declared_in_milligrams_is_a_unit_confusion() {
     assert!(
         units
             .iter()
-            .all(|f| f.indicator.as_ref().is_some_and(|i| i == &"CO") && f.weight == Weight::Fault)
+            .all(|f| f.indicator.as_ref().is_some_and(|i| i == "CO") && f.weight == Weight::Fault)
     );
 }
 

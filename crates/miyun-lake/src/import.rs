@@ -113,7 +113,7 @@ impl Lake {
         Ok(report)
     }
 
-    fn lock(&self) -> Result<File, LakeError> {
+    pub(crate) fn lock(&self) -> Result<File, LakeError> {
         let path = self.root.join("lock");
         let file = File::create(&path).map_err(|e| LakeError::io(&path, e))?;
         match file.try_lock() {
@@ -135,6 +135,7 @@ impl Lake {
             self.root.join("observations"),
             self.root.join("commits"),
             self.root.join("assessments"),
+            self.root.join("findings"),
         ];
         while let Some(dir) = stack.pop() {
             for entry in fs::read_dir(&dir)

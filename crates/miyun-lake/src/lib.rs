@@ -5,6 +5,7 @@
 //! ```text
 //! observations/medium=air/year=2016/<digest>.parquet   immutable parts, sorted by subject, indicator, time
 //! assessments/<digest>.parquet                          results, append-only
+//! findings/000001-<digest>.parquet                      doubts about the data, append-only
 //! commits/000001-<digest>.json                          what is visible; the rename of this file is the commit
 //! ```
 //! A part that no commit names does not exist for readers. A crash at any moment leaves the old
@@ -12,6 +13,7 @@
 
 mod assessments;
 mod commit;
+mod findings;
 mod import;
 mod parquet_in;
 mod part;
@@ -25,6 +27,7 @@ use miyun_core::{Series, Subject};
 
 pub use assessments::RunInfo;
 pub use commit::{Commit, FileInfo, PartInfo, Span};
+pub use findings::{FindingRow, FindingsReport};
 pub use import::{ImportFile, ImportReport};
 pub use parquet_in::read_parquet;
 pub use read::{Dense, Request, Row, SubjectHours};
@@ -117,7 +120,7 @@ impl Lake {
     /// [`LakeError`] if the folder cannot be made or a commit is damaged.
     pub fn open(root: impl Into<PathBuf>) -> Result<Self, LakeError> {
         let root = root.into();
-        for dir in ["observations", "assessments", "commits"] {
+        for dir in ["observations", "assessments", "findings", "commits"] {
             let path = root.join(dir);
             std::fs::create_dir_all(&path).map_err(|e| LakeError::io(&path, e))?;
         }

@@ -43,8 +43,8 @@ fn df(e: impl std::fmt::Display) -> LakeError {
 }
 
 impl Lake {
-    /// Runs one query. Tables: `observation`, `series`, `subject`, `import`, and `assessment` once
-    /// there are assessments.
+    /// Runs one query. Tables: `observation`, `series`, `subject`, `import`, `finding`, and
+    /// `assessment` once there are assessments.
     ///
     /// # Errors
     /// [`LakeError::ReadOnly`] for anything that is not a query, [`LakeError::Query`] with the
@@ -118,6 +118,9 @@ impl Lake {
                 .await
                 .map_err(df)?;
         }
+        context
+            .register_batch("finding", self.finding_batch()?)
+            .map_err(df)?;
         for (name, columns, rows) in self.tables() {
             context
                 .register_batch(name, text_batch(&columns, &rows)?)

@@ -1,6 +1,7 @@
 //! The air report: one HTML file without links to anything, complete on paper.
 
 pub(crate) mod charts;
+pub mod doubts;
 
 use maud::{Markup, html};
 use miyun_air::AnnualValue;
@@ -8,13 +9,20 @@ use miyun_assess::air::{AirEvaluation, PlaceResult};
 use miyun_assess::trace::unverified;
 use miyun_core::text::Lang;
 use miyun_core::{Assessment, Decimal, Verdict};
+use miyun_lake::FindingRow;
 use miyun_rulebook::Rulebook;
 
 use crate::shell::{standalone, tr};
 
-/// The report of one city and period under one or more editions, the first one in full.
+/// The report of one city and period under one or more editions, the first one in full; `findings`
+/// are what the data forensics say of these days.
 #[must_use]
-pub fn air(lang: Lang, book: &Rulebook, evaluations: &[AirEvaluation]) -> String {
+pub fn air(
+    lang: Lang,
+    book: &Rulebook,
+    evaluations: &[AirEvaluation],
+    findings: &[FindingRow],
+) -> String {
     let Some(ev) = evaluations.first() else {
         return String::new();
     };
@@ -28,7 +36,13 @@ pub fn air(lang: Lang, book: &Rulebook, evaluations: &[AirEvaluation]) -> String
         lang,
         &title,
         ev.simulated(),
-        body(lang, book, evaluations, &title),
+        body_with(
+            lang,
+            book,
+            evaluations,
+            &title,
+            &doubts::section(lang, findings),
+        ),
     )
     .into_string()
 }
@@ -36,6 +50,19 @@ pub fn air(lang: Lang, book: &Rulebook, evaluations: &[AirEvaluation]) -> String
 /// The inside of the report, also shown as a page.
 #[must_use]
 pub fn body(lang: Lang, book: &Rulebook, evaluations: &[AirEvaluation], title: &str) -> Markup {
+    body_with(lang, book, evaluations, title, &html! {})
+}
+
+/// As [`body`], with a section about the data before the reasons, for example
+/// [`doubts::section`].
+#[must_use]
+pub fn body_with(
+    lang: Lang,
+    book: &Rulebook,
+    evaluations: &[AirEvaluation],
+    title: &str,
+    about_data: &Markup,
+) -> Markup {
     let Some(ev) = evaluations.first() else {
         return html! {};
     };
@@ -62,6 +89,7 @@ pub fn body(lang: Lang, book: &Rulebook, evaluations: &[AirEvaluation], title: &
         (stations(lang, ev))
         h2 { (tr(lang, "趋势", "Trends")) }
         (trends(lang, ev))
+        (about_data)
         h2 { (tr(lang, "为什么", "Why")) }
         p { (tr(lang, "下面是城市每一项的推导、规则与数据。站点各项可用 miyun why 编号 查询。", "The derivation, rules and rows of each figure of the city. For those of a station: miyun why ID.")) }
         @for a in ev.assessments.iter().filter(|a| a.subject == ev.city.subject.id) { (why(lang, book, a)) }

@@ -5,6 +5,7 @@ pub mod hours;
 pub mod hj212;
 pub mod backup;
 pub mod doctor;
+pub mod forensics;
 pub mod import;
 pub mod plan;
 pub mod replay;

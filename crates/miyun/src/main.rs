@@ -33,6 +33,7 @@ enum Command {
     #[command(subcommand)]
     Rulebook(cmd::rulebook::Rulebook),
     Import(cmd::import::Import),
+    Forensics(cmd::forensics::Forensics),
     Sql(cmd::sql::Sql),
     /// Assess ambient air.
     #[command(subcommand)]
@@ -78,6 +79,7 @@ fn main() -> ExitCode {
     let done = match cli.command {
         Command::Rulebook(c) => c.run(),
         Command::Import(c) => c.run(&lake),
+        Command::Forensics(c) => c.run(&lake),
         Command::Sql(c) => c.run(&lake),
         Command::Air(c) => c.run(&lake),
         Command::Hj212(c) => c.run(),

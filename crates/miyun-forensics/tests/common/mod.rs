@@ -160,7 +160,7 @@ pub fn prsa() -> Option<Data> {
     let (mut stations, mut values) = (Vec::new(), Vec::new());
     for path in &files {
         let text = unpacked(path);
-        let mut series = vec![Vec::with_capacity(35_064); 6];
+        let mut series: Vec<Vec<i64>> = (0..6).map(|_| Vec::with_capacity(35_064)).collect();
         let mut name = "";
         for line in text.lines().skip(1) {
             let cells: Vec<&str> = line.split(',').collect();

@@ -4,6 +4,7 @@ use anyhow::{Context, Result, bail};
 use clap::{Args, Subcommand};
 use miyun_air::Incomplete;
 use miyun_assess::EditionChoice;
+use miyun_assess::forensics;
 use miyun_assess::air::{AirEvaluation, AirRequest, Record, evaluate};
 use miyun_core::{Date, Decimal, IntervalLabel, Period};
 use miyun_lake::{Lake, RunInfo};
@@ -214,8 +215,13 @@ impl Evaluate {
             }
         }
         let requests = self.common.requests(self.period, self.how.interval)?;
-        let (_, evaluations) = run(&lake, &requests)?;
+        let (record, evaluations) = run(&lake, &requests)?;
         let now = super::now();
+        let findings = forensics::look(Rulebook::embedded(), &lake, &record, &now)?
+            .findings
+            .into_iter()
+            .filter(|f| forensics::within(f, &self.period))
+            .collect::<Vec<_>>();
         for ev in &evaluations {
             let ids: Vec<u8> = ev
                 .assessments
@@ -228,7 +234,7 @@ impl Evaluate {
             };
             lake.put_assessments(&run, &ev.assessments)?;
         }
-        let html = report::air(self.lang, Rulebook::embedded(), &evaluations);
+        let html = report::air(self.lang, Rulebook::embedded(), &evaluations, &findings);
         std::fs::write(&self.report, html).with_context(|| self.report.display().to_string())?;
         let all: Vec<_> = evaluations.iter().flat_map(|e| &e.assessments).collect();
         print(self.format, &all, || item_rows(&evaluations))?;

@@ -3,12 +3,14 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
+use miyun_assess::forensics::KindCount;
 use miyun_core::subject::SubjectKind;
 use miyun_core::{IntervalLabel, Problem, Subject, Text};
 use miyun_import::{Declared, Layout};
 use miyun_lake::{ImportFile, ImportReport, Lake};
 use miyun_rulebook::Rulebook;
 
+use super::forensics::after_import;
 use crate::out::{Format, Rows, print};
 use crate::places;
 
@@ -92,6 +94,17 @@ pub struct Imported {
     pub problems_total: u64,
 }
 
+/// The report of an import as printed.
+#[derive(serde::Serialize)]
+struct Printed<'a> {
+    #[serde(flatten)]
+    report: &'a ImportReport,
+    problems: u64,
+    /// Everything that is wrong with the air of the city, by kind.
+    findings: &'a [KindCount],
+    findings_new: u64,
+}
+
 impl Import {
     pub fn run(self, lake: &Path) -> Result<()> {
         let mut lake = Lake::open(lake)?;
@@ -106,7 +119,15 @@ impl Import {
             );
         }
         let r = &done.report;
-        print(self.format, r, || {
+        let looked = after_import(&lake, &self.how.city, r.commit.is_some());
+        let (findings, findings_new) = looked.unwrap_or_default();
+        let printed = Printed {
+            report: r,
+            problems: done.problems_total,
+            findings: &findings,
+            findings_new,
+        };
+        print(self.format, &printed, || {
             let mut rows = Rows::new(&["what", "number#"]);
             for (what, n) in [
                 ("files new", r.files_new),
@@ -118,6 +139,15 @@ impl Import {
             ] {
                 rows.push(vec![what.into(), n.to_string()]);
             }
+            // What the data look like, in the words of `miyun forensics`.
+            for c in &findings {
+                for (weight, n) in [("fault", c.fault), ("doubt", c.doubt), ("note", c.note)] {
+                    if n > 0 {
+                        rows.push(vec![format!("{} ({weight})", c.kind), n.to_string()]);
+                    }
+                }
+            }
+            rows.push(vec!["findings new".into(), findings_new.to_string()]);
             rows
         })
     }

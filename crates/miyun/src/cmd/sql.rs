@@ -9,7 +9,7 @@ use crate::out::{Format, line};
 
 /// Query the lake in SQL, with Miyun's statistics as functions.
 ///
-/// Tables: observation, series, subject, import, assessment. Functions beyond standard SQL:
+/// Tables: observation, series, subject, import, finding, assessment. Functions beyond standard SQL:
 /// round_half_even(value, places), percentile_hj663(value, p), iaqi(indicator, statistic, value, edition).
 ///
 /// Example: miyun sql "select subject, avg(value) from observation where indicator = 'PM2.5' group by 1"

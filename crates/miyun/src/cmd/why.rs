@@ -3,7 +3,7 @@ use std::path::Path;
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use miyun_core::{Assessment, Period};
-use miyun_lake::{Lake, Request, Row};
+use miyun_lake::{FindingRow, Lake, Request, Row};
 use miyun_rulebook::Rulebook;
 
 use super::air::{Common, run};
@@ -40,6 +40,8 @@ struct Answer {
     evidence_unchanged: Option<bool>,
     rows: Vec<Row>,
     rows_total: usize,
+    /// Findings of the data forensics that touch the evidence, weightiest first.
+    findings: Vec<FindingRow>,
 }
 
 impl Why {
@@ -69,12 +71,14 @@ impl Why {
             }
         };
         let (rows, rows_total, evidence_unchanged) = self.evidence(&lake, &assessment)?;
+        let findings = miyun_assess::forensics::touching(&lake, &assessment)?;
         let answer = Answer {
             assessment,
             recorded_at,
             evidence_unchanged,
             rows,
             rows_total,
+            findings,
         };
         if self.format == Format::Table {
             return line(&words(&answer));
@@ -241,6 +245,7 @@ fn words(w: &Answer) -> String {
             w.rows_total - w.rows.len()
         ));
     }
+    out.push_str(&doubts(&w.findings));
     out.push_str(&format!(
         "\nmethod {} version {}\n",
         a.trace.method.name, a.trace.method.version
@@ -250,6 +255,51 @@ fn words(w: &Answer) -> String {
     }
     if let Some(t) = &w.recorded_at {
         out.push_str(&format!("recorded {t}\n"));
+    }
+    out
+}
+
+/// Findings about the evidence, the weightiest in full, the rest counted.
+fn doubts(findings: &[FindingRow]) -> String {
+    const LISTED: usize = 12;
+    if findings.is_empty() {
+        return String::new();
+    }
+    let mut out = format!(
+        "\ndoubts about the evidence ({} findings; nothing was left out for them)\n",
+        findings.len()
+    );
+    for f in findings.iter().take(LISTED) {
+        let (first, last) = miyun_assess::forensics::local_hours(f);
+        out.push_str(&format!(
+            "  {} {} {} {} {}..{}: {}\n    {} ({} {})\n",
+            f.weight,
+            f.kind,
+            f.subject,
+            if f.indicator.is_empty() {
+                "all indicators"
+            } else {
+                &f.indicator
+            },
+            first,
+            last,
+            f.reason.en,
+            f.id,
+            f.method.name,
+            f.method.version,
+        ));
+    }
+    if findings.len() > LISTED {
+        for c in miyun_assess::forensics::counts(&findings[LISTED..]) {
+            out.push_str(&format!(
+                "  ... and {} {} ({} faults, {} doubts, {} notes)\n",
+                c.fault + c.doubt + c.note,
+                c.kind,
+                c.fault,
+                c.doubt,
+                c.note
+            ));
+        }
     }
     out
 }
