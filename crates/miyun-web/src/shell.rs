@@ -43,6 +43,18 @@ pub struct View {
 }
 
 impl View {
+    /// A page of this path without anything that a reader chose.
+    #[must_use]
+    pub fn plain(lang: Lang, path: &str) -> Self {
+        Self {
+            lang,
+            path: path.to_owned(),
+            theme: "",
+            colours: "",
+            size: "",
+        }
+    }
+
     /// A link inside the site: the path in the reader's language.
     #[must_use]
     pub fn link(&self, path: &str) -> String {
