@@ -54,6 +54,25 @@ fn now() -> Time {
     Time(since.as_millis() as i64)
 }
 
+/// Processor seconds of this process so far, all threads.
+fn processor() -> f64 {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    let fields: Vec<&str> = stat
+        .rsplit(')')
+        .next()
+        .unwrap_or_default()
+        .split_whitespace()
+        .collect();
+    let ticks = |n: usize| {
+        fields
+            .get(n)
+            .and_then(|t| t.parse::<f64>().ok())
+            .unwrap_or(0.0)
+    };
+    // user and system time in hundredths of a second
+    (ticks(11) + ticks(12)) / 100.0
+}
+
 fn load_average() -> String {
     std::fs::read_to_string("/proc/loadavg")
         .map(|t| t.split(' ').take(3).collect::<Vec<_>>().join(" "))
@@ -138,9 +157,18 @@ impl Flight {
     }
 }
 
+/// What a throughput run gave.
+#[derive(Debug, Clone, Copy)]
+struct Speed {
+    /// Transfers a second.
+    rate: f64,
+    /// Processor microseconds a transfer, all threads; 0 where not measured.
+    work: f64,
+}
+
 /// Durable transfers a second with envelopes of `size` commands. Envelopes are made and signed
 /// beforehand; decoding is not inside, checking signatures is.
-fn throughput(args: &Args, mix: Mix, size: usize, total: usize) -> Result<f64> {
+fn throughput(args: &Args, mix: Mix, size: usize, total: usize) -> Result<Speed> {
     let (engine, handle) = start(&args.dir, args.accounts)?;
     let mut stream = Stream::new(1, mix, args.accounts);
     let envelopes: Vec<Envelope> = (0..total / size)
@@ -148,14 +176,18 @@ fn throughput(args: &Args, mix: Mix, size: usize, total: usize) -> Result<f64> {
         .collect();
     let count = envelopes.len() * size;
     let mut flight = Flight::new((4 * 8_192 / size).clamp(4, 8_192));
-    let began = Instant::now();
+    let (began, work) = (Instant::now(), processor());
     for envelope in envelopes {
         flight.send(&handle, envelope)?;
     }
     flight.finish()?;
     let took = began.elapsed();
+    let work = processor() - work;
     engine.stop()?;
-    Ok(count as f64 / took.as_secs_f64())
+    Ok(Speed {
+        rate: count as f64 / took.as_secs_f64(),
+        work: work * 1e6 / count as f64,
+    })
 }
 
 /// Latencies at a steady rate of transfers a second, each in an envelope of `size`, from the moment
@@ -198,16 +230,20 @@ fn percentile(sorted: &[Duration], p: f64) -> f64 {
     sorted.get(n).map_or(0.0, |d| d.as_secs_f64() * 1_000.0)
 }
 
-fn spread(name: &str, mut rates: Vec<f64>) -> f64 {
-    rates.sort_unstable_by(f64::total_cmp);
-    let median = rates[rates.len() / 2];
+fn spread(name: &str, mut runs: Vec<Speed>) -> f64 {
+    runs.sort_unstable_by(|a, b| a.rate.total_cmp(&b.rate));
+    let median = runs[runs.len() / 2];
+    let work = match median.work {
+        0.0 => String::new(),
+        work => format!("  {work:.2} us of processor each"),
+    };
     println!(
-        "{name:<58} median {median:>9.0}/s  worst {:>9.0}/s  best {:>9.0}/s  (load {})",
-        rates[0],
-        rates[rates.len() - 1],
-        load_average()
+        "{name:<58} median {:>9.0}/s  worst {:>9.0}/s  best {:>9.0}/s{work}",
+        median.rate,
+        runs[0].rate,
+        runs[runs.len() - 1].rate,
     );
-    median
+    median.rate
 }
 
 fn recovery(args: &Args) -> Result<()> {
@@ -299,14 +335,16 @@ fn main() -> Result<()> {
         }
         None => None,
     };
-    let mut runs: Vec<(String, Vec<f64>)> = Vec::new();
-    let mut note = |name: &str, rate: f64| match runs.iter_mut().find(|(n, _)| n == name) {
+    let mut runs: Vec<(String, Vec<Speed>)> = Vec::new();
+    let mut note = |name: &str, rate: Speed| match runs.iter_mut().find(|(n, _)| n == name) {
         Some((_, rates)) => rates.push(rate),
         None => runs.push((name.to_owned(), vec![rate])),
     };
+    let plain = |rate| Speed { rate, work: 0.0 };
     let time = Duration::from_secs(args.seconds);
     let mut pg_latency = Vec::new();
     for repeat in 0..args.repeats {
+        println!("repeat {}, load {}", repeat + 1, load_average());
         let few = args.transfers / 10;
         note(
             "ledger W1 uniform, batch 8192",
@@ -340,13 +378,13 @@ fn main() -> Result<()> {
             let one = pg::run(url, args.accounts, 12, 1, time, seed)?;
             note(
                 "PostgreSQL, 12 clients, one transfer a transaction",
-                one.rate,
+                plain(one.rate),
             );
             pg_latency = one.latencies;
             let many = pg::run(url, args.accounts, 12, 1_000, time, seed + 100)?;
             note(
                 "PostgreSQL, 12 clients, 1000 transfers a transaction",
-                many.rate,
+                plain(many.rate),
             );
         }
     }

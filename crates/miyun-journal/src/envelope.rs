@@ -35,19 +35,22 @@ pub struct Envelope {
 }
 
 /// The bytes that are signed: a fixed word, the ledger, the signer (4 bytes, little-endian), the
-/// number of commands (4 bytes, little-endian) and the SHA-256 of each command's binary form.
+/// number of commands (4 bytes, little-endian), and the SHA-256 over the SHA-256 of each command's
+/// binary form, in order.
 #[must_use]
 pub fn envelope_message(ledger: &[u8; 32], signer: SignerId, hashes: &[Hash]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(DOMAIN.len() + 40 + hashes.len() * 32);
+    let mut out = Vec::with_capacity(DOMAIN.len() + 72);
     out.extend_from_slice(DOMAIN);
     ledger.put(&mut out);
     signer.put(&mut out);
     u32::try_from(hashes.len())
         .unwrap_or(u32::MAX)
         .put(&mut out);
+    let mut all = Sha256::new();
     for hash in hashes {
-        out.extend_from_slice(hash);
+        all.update(hash);
     }
+    out.extend_from_slice(&all.finalize());
     out
 }
 

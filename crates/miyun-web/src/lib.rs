@@ -6,6 +6,7 @@
 pub mod chart;
 pub mod figures;
 pub mod plan;
+pub mod registry;
 pub mod report;
 pub mod rules;
 pub mod server;
