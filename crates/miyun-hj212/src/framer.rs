@@ -40,6 +40,8 @@ pub struct Framer {
     missing_tails: u64,
     plain: Vec<u8>,
     limit: Limit,
+    /// Frames are held back until what follows them is known.
+    patient: bool,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -77,6 +79,14 @@ impl Framer {
             limit: Limit(bytes.min(LONGEST)),
             ..Self::default()
         }
+    }
+
+    /// Holds each frame back until what follows it is known, so that a missing CR LF is always
+    /// found: for files. A connection wants its answer at once.
+    #[must_use]
+    pub fn patient(mut self) -> Self {
+        self.patient = true;
+        self
     }
 
     /// Adds bytes. Take all events before pushing more, or the buffer grows by what is pushed.
@@ -223,6 +233,9 @@ impl Framer {
         let Some(raw) = rest.get(..end) else {
             return unfinished(Reason::Truncated);
         };
+        if self.patient && Tail::of(&rest[end..], ended).0 == Tail::Open {
+            return Step::Wait;
+        }
         match frame::examine(raw, profiles, &mut self.plain) {
             Ok(checked) => Step::Frame(end, checked),
             // The check fits in another dialect: its extent is certain.

@@ -105,7 +105,7 @@ impl Decode {
             file: name.to_owned(),
             ..Report::default()
         };
-        let mut framer = Framer::new();
+        let mut framer = Framer::new().patient();
         let mut piece = vec![0; PIECE];
         let mut half = None;
         loop {

@@ -1,4 +1,5 @@
 use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -7,8 +8,11 @@ use anyhow::{Context, Result};
 use clap::Args;
 use miyun_hj212::answer::wanted_by_device;
 use miyun_hj212::{AnswerTo, DeviceProfile, Event, Framer, RequestReturn, Wanted};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use rustls_pki_types::pem::PemObject;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::TlsAcceptor;
 
 use super::show::{self, Book, NoFrame, Pen, Seen};
 use super::{Profile, Reading};
@@ -32,6 +36,12 @@ pub struct Listen {
     /// for the connection.
     #[arg(long, default_value_t = 10)]
     patience_s: u64,
+    /// Speak TLS with the certificate chain of this PEM file.
+    #[arg(long, value_name = "CERT.PEM", requires = "tls_key")]
+    tls_cert: Option<PathBuf>,
+    /// Private key of the certificate, PEM.
+    #[arg(long, value_name = "KEY.PEM", requires = "tls_cert")]
+    tls_key: Option<PathBuf>,
     /// Connections at once; more are closed.
     #[arg(long, default_value_t = 1000)]
     connections: usize,
@@ -63,6 +73,10 @@ impl Listen {
         if self.format == Format::Csv {
             anyhow::bail!("listen prints table or json; pipe a capture to decode for csv");
         }
+        let tls = match (&self.tls_cert, &self.tls_key) {
+            (Some(cert), Some(key)) => Some(acceptor(cert, key)?),
+            _ => None,
+        };
         let host = Arc::new(Host {
             profile: self.profile.read()?,
             book: Book::embedded(),
@@ -92,10 +106,14 @@ impl Listen {
                                 continue;
                             }
                             host.open.fetch_add(1, Ordering::Relaxed);
-                            let host = Arc::clone(&host);
+                            let (host, tls) = (Arc::clone(&host), tls.clone());
                             tokio::spawn(async move {
                                 eprintln!("{from}: connected");
-                                match host.serve(stream).await {
+                                let done = match tls {
+                                    None => host.serve(stream).await,
+                                    Some(tls) => host.shake(&tls, stream).await,
+                                };
+                                match done {
                                     Ok(()) => eprintln!("{from}: closed"),
                                     Err(e) => eprintln!("{from}: {e:#}"),
                                 }
@@ -114,8 +132,31 @@ impl Listen {
     }
 }
 
+/// What shakes hands with the certificate and key of two PEM files.
+fn acceptor(cert: &Path, key: &Path) -> Result<TlsAcceptor> {
+    let chain = CertificateDer::pem_file_iter(cert)
+        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+        .with_context(|| format!("cannot read a certificate from {}", cert.display()))?;
+    let key = PrivateKeyDer::from_pem_file(key)
+        .with_context(|| format!("cannot read a private key from {}", key.display()))?;
+    let config = tokio_rustls::rustls::ServerConfig::builder()
+        .with_no_client_auth()
+        .with_single_cert(chain, key)
+        .context("certificate and key do not fit together")?;
+    Ok(Arc::new(config).into())
+}
+
 impl Host {
-    async fn serve(&self, mut stream: TcpStream) -> Result<()> {
+    /// Shakes hands, then serves.
+    async fn shake(&self, tls: &TlsAcceptor, stream: TcpStream) -> Result<()> {
+        let stream = tokio::time::timeout(self.patience, tls.accept(stream))
+            .await
+            .context("no TLS handshake in time")?
+            .context("no TLS handshake")?;
+        self.serve(stream).await
+    }
+
+    async fn serve(&self, mut stream: impl AsyncRead + AsyncWrite + Unpin) -> Result<()> {
         let mut framer = Framer::new();
         let mut piece = [0; 4096];
         let mut idle = 0;
