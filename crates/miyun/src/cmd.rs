@@ -23,7 +23,7 @@ pub const LAKE: &str = "miyun-data";
 
 /// The day by the machine's clock, in its time zone.
 pub fn today() -> miyun_core::Date {
-    jiff::Zoned::now().date()
+    jiff::ZonedDateTime::now().date()
 }
 
 /// The moment by the machine's clock, RFC 3339 UTC.
