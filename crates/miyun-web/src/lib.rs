@@ -3,11 +3,27 @@
 //! Everything is complete without a script: HTML and SVG come from here with their numbers in
 //! them. Text is in Chinese and English.
 
+pub mod api;
+pub mod app;
+pub mod articles;
+pub mod assets;
+pub mod auth;
 pub mod chart;
+pub mod failure;
 pub mod figures;
-pub mod plan;
 pub mod registry;
+pub mod geo;
+pub mod jobs;
+pub mod listen;
+mod metrics;
+pub mod pack;
+mod pages;
+pub mod policy;
+pub mod problem;
 pub mod report;
 pub mod rules;
 pub mod server;
 pub mod shell;
+pub mod show;
+pub mod site;
+pub mod terms;

@@ -103,18 +103,18 @@ async fn serve(config: &Config, demo: bool) -> Result<()> {
         p.measures.iter().flat_map(|m| &m.indicators).any(of)
     };
     plans.sort_by_key(|p| !here(p));
-    let site = Arc::new(Site::new(lake, book, plans, super::today()));
+    let site = Arc::new(Site::new(lake, book, plans, super::today()).with_store(store.clone()));
     let platform = Platform::new(site, store.clone(), config.web.clone(), config.spool())
         .with_context(|| config.spool().display().to_string())?;
     let listener = tokio::net::TcpListener::bind(config.listen)
         .await
         .with_context(|| format!("listening on {}", config.listen))?;
-    eprintln!(
-        "open http://{}/ (stop with Ctrl-C)",
-        listener.local_addr()?
-    );
+    eprintln!("open http://{}/ (stop with Ctrl-C)", listener.local_addr()?);
     let (say_stop, stop) = watch::channel(false);
-    let jobs = tokio::spawn(miyun_web::jobs::background(Arc::clone(&platform), stop.clone()));
+    let jobs = tokio::spawn(miyun_web::jobs::background(
+        Arc::clone(&platform),
+        stop.clone(),
+    ));
     let mut told = stop.clone();
     let answers = miyun_web::listen::serve(listener, app(platform), async move {
         let _ = told.wait_for(|s| *s).await;

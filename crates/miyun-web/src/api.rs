@@ -1,0 +1,148 @@
+//! The API under `/api/v1`: what pages show as JSON, CSV and Parquet, and what people and programs
+//! may change. The OpenAPI document is made from these handlers.
+
+mod articles;
+mod people;
+mod publish;
+mod read;
+mod rules;
+mod table;
+pub(crate) mod work;
+
+use std::sync::{Arc, OnceLock};
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use tower_http::limit::RequestBodyLimitLayer;
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::{Modify, OpenApi};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::app::Platform;
+
+/// Largest body of a request to the API that is no upload.
+const BODY_LEN_MAX: usize = 2 << 20;
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "Miyun",
+        description = "A city's environmental plan: every figure answers why. Errors are problem+json (RFC 9457) with a stable `code`. Lists are paged with `page` and `per_page`, tables come as JSON, CSV or Parquet (`format`). Reading what is published needs no key.",
+        license(name = "Apache-2.0", identifier = "Apache-2.0")
+    ),
+    modifiers(&Security),
+    tags(
+        (name = "data", description = "Places, observations, daily values, annual items"),
+        (name = "plan", description = "Plans and where they stand"),
+        (name = "figures", description = "Single figures with their reasons, and what was published when"),
+        (name = "rules", description = "The law as data"),
+        (name = "articles", description = "Articles, their versions and clauses"),
+        (name = "jobs", description = "Long work"),
+        (name = "people", description = "Who is asking, keys, roles, the audit log")
+    )
+)]
+struct Document;
+
+struct Security;
+
+impl Modify for Security {
+    fn modify(&self, openapi: &mut utoipa::openapi::OpenApi) {
+        let bearer = HttpBuilder::new()
+            .scheme(HttpAuthScheme::Bearer)
+            .description(Some("An API key, made under one's account"))
+            .build();
+        openapi
+            .components
+            .get_or_insert_with(Default::default)
+            .add_security_scheme("key", SecurityScheme::Http(bearer));
+    }
+}
+
+fn build() -> (Router<Arc<Platform>>, utoipa::openapi::OpenApi) {
+    OpenApiRouter::with_openapi(Document::openapi())
+        .routes(routes!(read::places))
+        .routes(routes!(read::imports))
+        .routes(routes!(read::air_items))
+        .routes(routes!(read::air_days))
+        .routes(routes!(read::air_hours))
+        .routes(routes!(read::plans))
+        .routes(routes!(read::plan_status))
+        .routes(routes!(publish::figure))
+        .routes(routes!(publish::published))
+        .routes(routes!(publish::published_history))
+        .routes(routes!(publish::propose, publish::proposals))
+        .routes(routes!(publish::decide))
+        .routes(routes!(rules::instruments))
+        .routes(routes!(rules::instrument))
+        .routes(routes!(rules::editions))
+        .routes(routes!(articles::list, articles::create))
+        .routes(routes!(articles::one))
+        .routes(routes!(articles::versions))
+        .routes(routes!(articles::save))
+        .routes(routes!(articles::propose))
+        .routes(routes!(articles::decide))
+        .routes(routes!(articles::withdraw))
+        .routes(routes!(articles::like, articles::unlike))
+        .routes(routes!(articles::collections, articles::create_collection))
+        .routes(routes!(articles::delete_collection))
+        .routes(routes!(articles::collect, articles::uncollect))
+        .routes(routes!(work::list, work::start))
+        .routes(routes!(work::one, work::cancel))
+        .routes(routes!(people::me))
+        .routes(routes!(people::keys, people::create_key))
+        .routes(routes!(people::revoke_key))
+        .routes(routes!(people::list, people::create))
+        .routes(routes!(people::disable))
+        .routes(routes!(people::grants, people::grant))
+        .routes(routes!(people::revoke))
+        .routes(routes!(people::audit))
+        .split_for_parts()
+}
+
+/// The OpenAPI 3.1 document.
+#[must_use]
+pub fn openapi() -> utoipa::openapi::OpenApi {
+    let mut api = build().1;
+    work::describe_upload(&mut api);
+    api
+}
+
+/// The document as text.
+#[must_use]
+pub fn openapi_json() -> &'static str {
+    static TEXT: OnceLock<String> = OnceLock::new();
+    TEXT.get_or_init(|| openapi().to_pretty_json().unwrap_or_default())
+}
+
+async fn document() -> Response {
+    (
+        [
+            (header::CONTENT_TYPE, "application/json"),
+            (header::CACHE_CONTROL, "public, max-age=300"),
+        ],
+        openapi_json(),
+    )
+        .into_response()
+}
+
+/// Routes of the API, uploads apart.
+pub(crate) fn routes() -> Router<Arc<Platform>> {
+    build()
+        .0
+        .route("/api/v1/openapi.json", get(document))
+        .layer(DefaultBodyLimit::max(BODY_LEN_MAX))
+}
+
+/// The upload, whose body may be larger than any other.
+pub(crate) fn upload_routes(p: Arc<Platform>) -> Router {
+    let most = (p.settings.upload_mib_max.max(1) as usize) << 20;
+    Router::new()
+        .route("/api/v1/uploads", post(work::upload))
+        .layer(DefaultBodyLimit::disable())
+        .layer(RequestBodyLimitLayer::new(most))
+        .with_state(p)
+}

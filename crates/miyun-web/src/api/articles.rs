@@ -1,0 +1,483 @@
+//! Articles: lists, versions, drafts, four eyes, likes, collections.
+
+use axum::extract::{Path, Query, State};
+use axum::http::{HeaderMap, StatusCode, Uri};
+use axum::response::{IntoResponse, Response};
+use miyun_core::text::Lang;
+use miyun_store::{
+    Article, ArticleContent, ArticleId, ArticleQuery, ArticleVersion, CollectionId, LegalStatus,
+    Order, VersionState,
+};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use super::publish::{Created, DecisionBody, created};
+use super::read::date;
+use super::table::{Body, json as answer, one as first};
+use crate::app::{Platform, Shared};
+use crate::auth::Viewer;
+use crate::policy::{Area, Op};
+use crate::problem::{Code, Problem};
+
+/// What articles to look for.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct ListQuery {
+    /// Words that must all be there, Chinese or English.
+    #[param(example = "大气")]
+    q: Option<String>,
+    /// Language of the words: `zh` or `en`.
+    lang: Option<String>,
+    /// Region code; what it contains counts.
+    #[param(example = "CN/11")]
+    region: Option<String>,
+    /// Topic.
+    topic: Option<String>,
+    /// Source, in either language.
+    source: Option<String>,
+    /// Publisher, in either language.
+    publisher: Option<String>,
+    /// `notice`, `draft`, `in-force`, `amended` or `repealed`.
+    status: Option<String>,
+    /// Document or index number.
+    number: Option<String>,
+    /// Released on or after this day.
+    from: Option<String>,
+    /// Released on or before this day.
+    until: Option<String>,
+    /// Has a clause that this measure tracks.
+    measure: Option<String>,
+    /// `date` or `relevance`.
+    order: Option<String>,
+    /// Page, from 1.
+    #[serde(default = "first")]
+    #[param(default = 1, minimum = 1, maximum = 1_000_000)]
+    page: u32,
+    /// Articles a page.
+    #[serde(default = "twenty")]
+    #[param(default = 20, minimum = 1, maximum = 100)]
+    per_page: u32,
+}
+
+fn twenty() -> u32 {
+    20
+}
+
+fn query(q: ListQuery) -> Result<ArticleQuery, Problem> {
+    let some = |t: Option<String>| t.filter(|t| !t.trim().is_empty());
+    let day = |name: &str, t: Option<String>| some(t).map(|t| date(name, &t)).transpose();
+    if q.page == 0 || q.page > 1_000_000 || q.per_page == 0 || q.per_page > 100 {
+        return Err(Problem::bad(
+            "page: from 1 to 1000000; per_page: from 1 to 100",
+        ));
+    }
+    if q.q.as_ref().is_some_and(|t| t.len() > 1_000) {
+        return Err(Problem::bad("q: at most 1000 bytes"));
+    }
+    Ok(ArticleQuery {
+        lang: match some(q.lang).as_deref() {
+            None => None,
+            Some("zh") => Some(Lang::Zh),
+            Some("en") => Some(Lang::En),
+            Some(other) => return Err(Problem::bad(format!("lang: {other:?}: zh or en"))),
+        },
+        status: some(q.status)
+            .map(|t| t.parse::<LegalStatus>())
+            .transpose()
+            .map_err(|e| Problem::bad(format!("status: {e}")))?,
+        measure: some(q.measure)
+            .map(|t| t.parse())
+            .transpose()
+            .map_err(|e: miyun_core::IdError| Problem::bad(format!("measure: {e}")))?,
+        order: match some(q.order).as_deref() {
+            None | Some("date") => Order::Date,
+            Some("relevance") => Order::Relevance,
+            Some(other) => {
+                return Err(Problem::bad(format!("order: {other:?}: date or relevance")));
+            }
+        },
+        from: day("from", q.from)?,
+        until: day("until", q.until)?,
+        text: no_nul("q", some(q.q))?,
+        region: no_nul("region", some(q.region))?,
+        topic: no_nul("topic", some(q.topic))?,
+        source: no_nul("source", some(q.source))?,
+        publisher: no_nul("publisher", some(q.publisher))?,
+        number: no_nul("number", some(q.number))?,
+        year: None,
+        page: q.page,
+        per_page: q.per_page,
+    })
+}
+
+/// PostgreSQL texts hold no NUL.
+fn no_nul(name: &str, t: Option<String>) -> Result<Option<String>, Problem> {
+    match t {
+        Some(t) if t.contains('\0') => Err(Problem::bad(format!("{name}: holds a NUL character"))),
+        other => Ok(other),
+    }
+}
+
+/// Published articles, with facets and snippets.
+#[utoipa::path(get, path = "/api/v1/articles", tag = "articles", params(ListQuery),
+    responses((status = 200, description = "Articles", body = Object, example = json!({"total": 0, "hits": [], "facets": {"region": [], "topic": [], "source": [], "publisher": [], "status": [], "year": []}})), (status = 400, description = "A parameter cannot be understood", body = Problem)))]
+pub(super) async fn list(
+    State(p): Shared,
+    Query(q): Query<ListQuery>,
+    _uri: Uri,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    answer(&p.store.find_articles(&query(q)?).await?, &headers)
+}
+
+fn id(text: &str) -> Result<ArticleId, Problem> {
+    text.parse()
+        .map_err(|_| Problem::not_found("there is no such article"))
+}
+
+async fn get(p: &Platform, text: &str) -> Result<Article, Problem> {
+    p.store
+        .article(&id(text)?)
+        .await?
+        .ok_or_else(|| Problem::not_found("there is no such article"))
+}
+
+/// An article with its current version, or its tombstone.
+#[utoipa::path(get, path = "/api/v1/articles/{id}", tag = "articles", params(("id" = String, Path, example = "01ARZ3NDEKTSV4RRFFQ69G5FAV")),
+    responses((status = 200, description = "The article", body = Object), (status = 404, description = "No such article", body = Problem), (status = 410, description = "Withdrawn: the detail says why and when", body = Problem)))]
+pub(super) async fn one(
+    State(p): Shared,
+    v: Viewer,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let a = get(&p, &id).await?;
+    if let Some(t) = &a.tombstone {
+        return Err(Problem::new(
+            Code::Gone,
+            format!("withdrawn at {}: {}", t.at, t.reason),
+        ));
+    }
+    // What nobody published is as good as not there for who may not edit it.
+    if a.current.is_none() && !v.may(Op::Write, Area::Articles) {
+        return Err(Problem::not_found("there is no such article"));
+    }
+    answer(&a, &headers)
+}
+
+/// Versions of an article, newest first: published ones, and for editors all.
+#[utoipa::path(get, path = "/api/v1/articles/{id}/versions", tag = "articles", params(("id" = String, Path)),
+    responses((status = 200, description = "Versions", body = Vec<Object>), (status = 404, description = "No such article", body = Problem)))]
+pub(super) async fn versions(
+    State(p): Shared,
+    v: Viewer,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let a = get(&p, &id).await?;
+    let all = p.store.article_versions(&a.id).await?;
+    let editor = v.may(Op::Write, Area::Articles);
+    let seen: Vec<&ArticleVersion> = all
+        .iter()
+        .filter(|x| editor || (x.state == VersionState::Published && a.tombstone.is_none()))
+        .collect();
+    if seen.is_empty() {
+        return Err(Problem::not_found("there is no such article"));
+    }
+    answer(&seen, &headers)
+}
+
+/// Content to save.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"note": "first", "content": {"texts": [{"lang": "zh", "title": "标题", "summary": "", "body": "正文", "status": "original"}], "source": {"zh": "来源", "en": "source"}, "publisher": {"zh": "密云", "en": "Miyun"}, "released_at": "2026-11-23T00:00:00Z", "status": "notice"}}))]
+pub(super) struct DraftBody {
+    /// What changed, in words.
+    #[serde(default)]
+    note: String,
+    /// Everything that the version says.
+    #[schema(value_type = Object)]
+    content: ArticleContent,
+}
+
+/// Begins an article as a draft.
+#[utoipa::path(post, path = "/api/v1/articles", tag = "articles", request_body = DraftBody, security(("key" = [])),
+    responses((status = 201, description = "Saved", body = Created), (status = 400, description = "Content that may not be stored", body = Problem), (status = 401, description = "Nobody is signed in", body = Problem), (status = 403, description = "Not allowed", body = Problem)))]
+pub(super) async fn create(
+    State(p): Shared,
+    v: Viewer,
+    Body(b): Body<DraftBody>,
+) -> Result<Response, Problem> {
+    let user = v.api(Op::Write, Area::Articles)?;
+    clean(&b)?;
+    let (id, n) = p
+        .store
+        .save_draft(None, &b.content, &b.note, &user.id, p.now())
+        .await?;
+    v.audit(
+        &p,
+        "article-draft",
+        &format!("article/{id}"),
+        &format!("version {n}"),
+    )
+    .await?;
+    Ok(created(id))
+}
+
+fn clean(b: &DraftBody) -> Result<(), Problem> {
+    let nul = b.note.contains('\0')
+        || serde_json::to_string(&b.content).is_ok_and(|t| t.contains("\\u0000"));
+    if nul {
+        return Err(Problem::bad("a text holds a NUL character"));
+    }
+    Ok(())
+}
+
+/// Saves the open draft of an article, or opens the next version.
+#[utoipa::path(put, path = "/api/v1/articles/{id}/draft", tag = "articles", params(("id" = String, Path)), request_body = DraftBody, security(("key" = [])),
+    responses((status = 204, description = "Saved"), (status = 400, description = "Content that may not be stored", body = Problem), (status = 401, description = "Nobody is signed in", body = Problem), (status = 403, description = "Not allowed", body = Problem), (status = 404, description = "No such article", body = Problem), (status = 409, description = "A version waits for its second person", body = Problem)))]
+pub(super) async fn save(
+    State(p): Shared,
+    v: Viewer,
+    Path(text): Path<String>,
+    Body(b): Body<DraftBody>,
+) -> Result<Response, Problem> {
+    let user = v.api(Op::Write, Area::Articles)?;
+    clean(&b)?;
+    let (id, n) = p
+        .store
+        .save_draft(Some(&id(&text)?), &b.content, &b.note, &user.id, p.now())
+        .await?;
+    v.audit(
+        &p,
+        "article-draft",
+        &format!("article/{id}"),
+        &format!("version {n}"),
+    )
+    .await?;
+    Ok(StatusCode::NO_CONTENT.into_response())
+}
+
+/// Hands the open draft to a second person.
+#[utoipa::path(post, path = "/api/v1/articles/{id}/proposal", tag = "articles", params(("id" = String, Path)), security(("key" = [])),
+    responses((status = 204, description = "Proposed"), (status = 401, description = "Nobody is signed in", body = Problem), (status = 403, description = "Not allowed", body = Problem), (status = 404, description = "No such article", body = Problem), (status = 409, description = "No open draft", body = Problem)))]
+pub(super) async fn propose(
+    State(p): Shared,
+    v: Viewer,
+    Path(text): Path<String>,
+) -> Result<Response, Problem> {
+    let user = v.api(Op::Propose, Area::Articles)?;
+    let id = id(&text)?;
+    p.store.propose_article(&id, &user.id, p.now()).await?;
+    v.audit(&p, "article-propose", &format!("article/{id}"), "")
+        .await?;
+    Ok(StatusCode::NO_CONTENT.into_response())
+}
+
+/// Publishes the proposed version of somebody else, or sends it back.
+#[utoipa::path(post, path = "/api/v1/articles/{id}/decision", tag = "articles", params(("id" = String, Path)), request_body = DecisionBody, security(("key" = [])),
+    responses((status = 204, description = "Decided"), (status = 400, description = "Not understood", body = Problem), (status = 401, description = "Nobody is signed in", body = Problem), (status = 403, description = "Not allowed", body = Problem), (status = 404, description = "No such article", body = Problem), (status = 409, description = "Nothing waits, or a second person is needed", body = Problem)))]
+pub(super) async fn decide(
+    State(p): Shared,
+    v: Viewer,
+    Path(text): Path<String>,
+    Body(b): Body<DecisionBody>,
+) -> Result<Response, Problem> {
+    let user = v.api(Op::Decide, Area::Articles)?;
+    let id = id(&text)?;
+    let note: String = b.note.chars().filter(|c| *c != '\0').take(2_000).collect();
+    p.store
+        .decide_article(&id, b.approve, &note, &user.id, p.now())
+        .await?;
+    let action = if b.approve {
+        "article-publish"
+    } else {
+        "article-reject"
+    };
+    v.audit(&p, action, &format!("article/{id}"), &note).await?;
+    p.site.changed();
+    Ok(StatusCode::NO_CONTENT.into_response())
+}
+
+/// Why an article is withdrawn.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct WithdrawBody {
+    /// Shown on the tombstone.
+    #[schema(example = "published by mistake")]
+    reason: String,
+}
+
+/// Withdraws an article; a tombstone with the reason stays.
+#[utoipa::path(post, path = "/api/v1/articles/{id}/withdrawal", tag = "articles", params(("id" = String, Path)), request_body = WithdrawBody, security(("key" = [])),
+    responses((status = 204, description = "Withdrawn"), (status = 400, description = "Not understood", body = Problem), (status = 401, description = "Nobody is signed in", body = Problem), (status = 403, description = "Not allowed", body = Problem), (status = 404, description = "No such article", body = Problem), (status = 409, description = "Withdrawn before, or no reason", body = Problem)))]
+pub(super) async fn withdraw(
+    State(p): Shared,
+    v: Viewer,
+    Path(text): Path<String>,
+    Body(b): Body<WithdrawBody>,
+) -> Result<Response, Problem> {
+    let user = v.api(Op::Decide, Area::Articles)?;
+    let id = id(&text)?;
+    let reason: String = b
+        .reason
+        .chars()
+        .filter(|c| *c != '\0')
+        .take(2_000)
+        .collect();
+    p.store
+        .withdraw_article(&id, &reason, &user.id, p.now())
+        .await?;
+    v.audit(&p, "article-withdraw", &format!("article/{id}"), &reason)
+        .await?;
+    p.site.changed();
+    Ok(StatusCode::NO_CONTENT.into_response())
+}
+
+/// Likes.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Likes {
+    /// Likes of people and visitors; never used for ranking.
+    likes: u64,
+    /// True if the viewer likes it.
+    liked: bool,
+}
+
+async fn likes(
+    p: &Platform,
+    v: &Viewer,
+    id: &ArticleId,
+    headers: &HeaderMap,
+) -> Result<Response, Problem> {
+    let user = v.user_api()?;
+    let body = Likes {
+        likes: p.store.likes(id).await?,
+        liked: p.store.liked(id, &user.id).await?,
+    };
+    answer(&body, headers)
+}
+
+/// Likes an article; again is the same as once.
+#[utoipa::path(put, path = "/api/v1/articles/{id}/like", tag = "articles", params(("id" = String, Path)), security(("key" = [])),
+    responses((status = 200, description = "Liked", body = Likes), (status = 401, description = "Nobody is signed in", body = Problem), (status = 403, description = "Not allowed", body = Problem), (status = 404, description = "No such article", body = Problem)))]
+pub(super) async fn like(
+    State(p): Shared,
+    v: Viewer,
+    Path(text): Path<String>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let user = v.api(Op::Like, Area::Articles)?;
+    let id = id(&text)?;
+    p.store.like(&id, &user.id, p.now()).await?;
+    likes(&p, &v, &id, &headers).await
+}
+
+/// Takes a like back.
+#[utoipa::path(delete, path = "/api/v1/articles/{id}/like", tag = "articles", params(("id" = String, Path)), security(("key" = [])),
+    responses((status = 200, description = "Not liked", body = Likes), (status = 401, description = "Nobody is signed in", body = Problem), (status = 403, description = "Not allowed", body = Problem), (status = 404, description = "No such article", body = Problem)))]
+pub(super) async fn unlike(
+    State(p): Shared,
+    v: Viewer,
+    Path(text): Path<String>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let user = v.api(Op::Like, Area::Articles)?;
+    let id = id(&text)?;
+    p.store.unlike(&id, &user.id).await?;
+    likes(&p, &v, &id, &headers).await
+}
+
+/// One's own collections.
+#[utoipa::path(get, path = "/api/v1/collections", tag = "articles", security(("key" = [])),
+    responses((status = 200, description = "Collections", body = Vec<Object>), (status = 401, description = "Nobody is signed in", body = Problem)))]
+pub(super) async fn collections(
+    State(p): Shared,
+    v: Viewer,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let user = v.user_api()?;
+    answer(&p.store.collections(&user.id).await?, &headers)
+}
+
+/// A collection to make.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct CollectionBody {
+    /// Title.
+    #[schema(example = "To read")]
+    title: String,
+}
+
+/// Most collections of one person.
+const COLLECTIONS_MAX: usize = 200;
+
+/// Makes a collection.
+#[utoipa::path(post, path = "/api/v1/collections", tag = "articles", request_body = CollectionBody, security(("key" = [])),
+    responses((status = 201, description = "Made", body = Created), (status = 400, description = "Not understood", body = Problem), (status = 401, description = "Nobody is signed in", body = Problem), (status = 403, description = "Not allowed", body = Problem), (status = 409, description = "No title, or too many collections", body = Problem)))]
+pub(super) async fn create_collection(
+    State(p): Shared,
+    v: Viewer,
+    Body(b): Body<CollectionBody>,
+) -> Result<Response, Problem> {
+    let user = v.api(Op::Like, Area::Articles)?;
+    if p.store.collections(&user.id).await?.len() >= COLLECTIONS_MAX {
+        return Err(Problem::new(
+            Code::Conflict,
+            format!("at most {COLLECTIONS_MAX} collections"),
+        ));
+    }
+    let title: String = b.title.chars().filter(|c| !c.is_control()).collect();
+    Ok(created(
+        p.store.create_collection(&user.id, &title, p.now()).await?,
+    ))
+}
+
+fn collection(text: &str) -> Result<CollectionId, Problem> {
+    text.parse()
+        .map_err(|_| Problem::not_found("there is no such collection"))
+}
+
+/// Removes a collection.
+#[utoipa::path(delete, path = "/api/v1/collections/{id}", tag = "articles", params(("id" = String, Path)), security(("key" = [])),
+    responses((status = 204, description = "Removed"), (status = 401, description = "Nobody is signed in", body = Problem), (status = 403, description = "Not allowed", body = Problem), (status = 404, description = "No such collection of yours", body = Problem)))]
+pub(super) async fn delete_collection(
+    State(p): Shared,
+    v: Viewer,
+    Path(text): Path<String>,
+) -> Result<Response, Problem> {
+    let user = v.api(Op::Like, Area::Articles)?;
+    p.store
+        .delete_collection(&user.id, &collection(&text)?)
+        .await?;
+    Ok(StatusCode::NO_CONTENT.into_response())
+}
+
+/// Puts an article into a collection.
+#[utoipa::path(put, path = "/api/v1/collections/{id}/{article}", tag = "articles", params(("id" = String, Path), ("article" = String, Path)), security(("key" = [])),
+    responses((status = 204, description = "There"), (status = 401, description = "Nobody is signed in", body = Problem), (status = 403, description = "Not allowed", body = Problem), (status = 404, description = "No such collection of yours, or no such article", body = Problem)))]
+pub(super) async fn collect(
+    State(p): Shared,
+    v: Viewer,
+    Path((c, a)): Path<(String, String)>,
+) -> Result<Response, Problem> {
+    let user = v.api(Op::Like, Area::Articles)?;
+    p.store
+        .collect(&user.id, &collection(&c)?, &id(&a)?, p.now())
+        .await?;
+    Ok(StatusCode::NO_CONTENT.into_response())
+}
+
+/// Takes an article out of a collection.
+#[utoipa::path(delete, path = "/api/v1/collections/{id}/{article}", tag = "articles", params(("id" = String, Path), ("article" = String, Path)), security(("key" = [])),
+    responses((status = 204, description = "Not there"), (status = 401, description = "Nobody is signed in", body = Problem), (status = 403, description = "Not allowed", body = Problem), (status = 404, description = "No such collection of yours", body = Problem)))]
+pub(super) async fn uncollect(
+    State(p): Shared,
+    v: Viewer,
+    Path((c, a)): Path<(String, String)>,
+) -> Result<Response, Problem> {
+    let user = v.api(Op::Like, Area::Articles)?;
+    p.store
+        .uncollect(&user.id, &collection(&c)?, &id(&a)?)
+        .await?;
+    Ok(StatusCode::NO_CONTENT.into_response())
+}

@@ -1,0 +1,33 @@
+//! Who is asking, and what keeps others from asking in their name: sessions, keys, passwords,
+//! sign-in elsewhere, cross-site checks, rate limits.
+
+mod guard;
+mod oidc;
+mod pages;
+pub mod password;
+mod viewer;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::routing::{get, post};
+
+use crate::app::Platform;
+
+pub use guard::{limit, who};
+pub use oidc::OidcSettings;
+pub use viewer::{Refused, User, Via, Viewer};
+
+pub(crate) use guard::{Limits, session_digest, sweep};
+pub(crate) use oidc::Oidc;
+
+/// Routes of signing in and out and of one's account.
+pub(crate) fn routes() -> Router<Arc<Platform>> {
+    Router::new()
+        .route("/{lang}/sign-in", get(pages::form).post(pages::sign_in))
+        .route("/{lang}/sign-out", post(pages::sign_out))
+        .route("/{lang}/account", get(pages::account))
+        .route("/{lang}/account/password", post(pages::change_password))
+        .route("/auth/oidc/start", get(oidc::start))
+        .route("/auth/oidc/callback", get(oidc::callback))
+}

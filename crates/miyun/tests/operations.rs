@@ -1,0 +1,319 @@
+//! Operations as whoever runs the platform does them: people, doctor, backup, restore, a stop.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+fn miyun(dir: &Path, args: &[&str]) -> Output {
+    run(dir, args, "")
+}
+
+fn run(dir: &Path, args: &[&str], input: &str) -> Output {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_miyun"))
+        .args(args)
+        .current_dir(dir)
+        .env_remove("MIYUN_LAKE")
+        .env_remove("MIYUN_CONFIG")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child
+        .stdin
+        .take()
+        .unwrap()
+        .write_all(input.as_bytes())
+        .unwrap();
+    child.wait_with_output().unwrap()
+}
+
+fn text(o: &Output) -> String {
+    format!(
+        "{}{}",
+        String::from_utf8_lossy(&o.stdout),
+        String::from_utf8_lossy(&o.stderr)
+    )
+}
+
+fn ok(o: &Output) -> String {
+    assert!(o.status.success(), "{}", text(o));
+    text(o)
+}
+
+/// A folder with a configuration, two days of one station, and two people.
+fn installation() -> tempfile::TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(
+        dir.path().join("miyun.toml"),
+        "lake = \"data\"\nlisten = \"127.0.0.1:0\"\n",
+    )
+    .unwrap();
+    let mut csv = String::from("station,indicator,time,value,unit,flag\n");
+    for (day, h) in (1..=2).flat_map(|d| (0..24).map(move |h| (d, h))) {
+        csv.push_str(&format!(
+            "north,PM2.5,2026-03-{day:02}T{h:02}:00+08:00,{}.0,ug/m3,\n",
+            20 + h
+        ));
+    }
+    std::fs::write(dir.path().join("north.csv"), csv).unwrap();
+    ok(&miyun(
+        dir.path(),
+        &[
+            "import",
+            "north.csv",
+            "--city",
+            "newtown",
+            "--interval",
+            "hour-begin",
+        ],
+    ));
+    ok(&run(
+        dir.path(),
+        &["user", "add", "Root", "--role", "admin", "--password-stdin"],
+        "a long enough password\n",
+    ));
+    ok(&miyun(
+        dir.path(),
+        &["user", "add", "li", "--name", "李伟", "--role", "officer"],
+    ));
+    dir
+}
+
+#[test]
+fn people_from_the_command_line() {
+    let dir = installation();
+    let list = ok(&miyun(dir.path(), &["user", "list", "--format", "csv"]));
+    assert!(
+        list.contains("root,Root,admin,") && list.contains("li,李伟,officer,"),
+        "{list}"
+    );
+    assert!(
+        !miyun(dir.path(), &["user", "add", "ROOT"]).status.success(),
+        "the login is taken"
+    );
+    let short = run(
+        dir.path(),
+        &["user", "password", "li", "--password-stdin"],
+        "short\n",
+    );
+    assert!(
+        !short.status.success() && text(&short).contains("at least 12"),
+        "{}",
+        text(&short)
+    );
+    let none = miyun(dir.path(), &["user", "grant", "nobody", "officer"]);
+    assert!(
+        text(&none).contains("nobody has the login"),
+        "{}",
+        text(&none)
+    );
+    let scope = miyun(dir.path(), &["user", "grant", "li", "enterprise"]);
+    assert!(text(&scope).contains("needs a scope"), "{}", text(&scope));
+    assert_eq!(
+        miyun(dir.path(), &["user", "grant", "li", "king"])
+            .status
+            .code(),
+        Some(2)
+    );
+    ok(&miyun(dir.path(), &["user", "close", "li"]));
+    assert!(
+        ok(&miyun(dir.path(), &["user", "list", "--format", "json"])).contains("\"closed\": true")
+    );
+}
+
+#[test]
+fn the_doctor_finds_what_is_wrong_and_says_how_to_mend_it() {
+    let dir = installation();
+    let good = ok(&miyun(dir.path(), &["doctor", "--format", "json"]));
+    for what in [
+        "installation",
+        "network",
+        "disk",
+        "rulebook",
+        "lake",
+        "records",
+        "audit log",
+        "people",
+        "jobs",
+        "clock",
+    ] {
+        assert!(
+            good.contains(&format!("\"what\": \"{what}\"")),
+            "{what}: {good}"
+        );
+    }
+    let bad = |say: &str| {
+        let o = miyun(dir.path(), &["doctor", "--format", "csv"]);
+        assert_eq!(o.status.code(), Some(1), "{say}: {}", text(&o));
+        assert!(text(&o).contains(say), "{say}: {}", text(&o));
+    };
+    // A torn part.
+    let part = find(&dir.path().join("data/observations"), "parquet");
+    let bytes = std::fs::read(&part).unwrap();
+    std::fs::write(&part, &bytes[..bytes.len() / 2]).unwrap();
+    bad("1 of 1 parts are missing or torn");
+    std::fs::write(&part, &bytes).unwrap();
+    // A damaged commit.
+    let commit = find(&dir.path().join("data/commits"), "json");
+    let whole = std::fs::read(&commit).unwrap();
+    std::fs::write(&commit, b"{").unwrap();
+    bad("damaged commit");
+    // Something recorded tomorrow: the clock is wrong.
+    let later = String::from_utf8(whole.clone()).unwrap();
+    let at = later.find("\"recorded_at\":\"").unwrap() + 15;
+    std::fs::write(&commit, format!("{}2999{}", &later[..at], &later[at + 4..])).unwrap();
+    bad("but something was recorded at 2999");
+    std::fs::write(&commit, whole).unwrap();
+    // A configuration that is none, and one that is dangerous.
+    let config = dir.path().join("miyun.toml");
+    std::fs::write(&config, "lake = \"data\"\nlisten = \"0.0.0.0:80\"\n").unwrap();
+    bad("passwords travel in the clear");
+    std::fs::write(&config, "lake = \"data\"\nlisen = 1\n").unwrap();
+    bad("lisen");
+    std::fs::write(&config, "lake = \"data\"\nrecords = \"mysql://x\"\n").unwrap();
+    bad("is no database");
+    // Records that are no database.
+    std::fs::write(dir.path().join("junk.db"), "x".repeat(10_000)).unwrap();
+    std::fs::write(&config, "lake = \"data\"\nrecords = \"sqlite:junk.db\"\n").unwrap();
+    bad("records");
+    std::fs::write(&config, "lake = \"data\"\n").unwrap();
+    ok(&miyun(dir.path(), &["doctor"]));
+}
+
+fn find(dir: &Path, ending: &str) -> std::path::PathBuf {
+    let mut stack = vec![dir.to_owned()];
+    while let Some(d) = stack.pop() {
+        for e in std::fs::read_dir(d).unwrap().flatten() {
+            let p = e.path();
+            if p.is_dir() {
+                stack.push(p);
+            } else if p.extension().is_some_and(|x| x == ending) {
+                return p;
+            }
+        }
+    }
+    panic!("no .{ending} in {}", dir.display());
+}
+
+#[test]
+fn a_backup_comes_back_whole_or_not_at_all() {
+    let dir = installation();
+    ok(&miyun(dir.path(), &["backup", "saved"]));
+    assert!(
+        !miyun(dir.path(), &["backup", "saved"]).status.success(),
+        "never over another one"
+    );
+    let fresh = |name: &str| {
+        let file = dir.path().join(format!("{name}.toml"));
+        std::fs::write(&file, format!("lake = \"{name}\"\n")).unwrap();
+        format!("{name}.toml")
+    };
+    let two = fresh("two");
+    ok(&miyun(dir.path(), &["--config", &two, "restore", "saved"]));
+    for args in [
+        &["user", "list", "--format", "csv"][..],
+        &[
+            "sql",
+            "SELECT count(*) AS n, sum(value) AS s FROM observation",
+            "--format",
+            "csv",
+        ],
+    ] {
+        let a = miyun(dir.path(), args);
+        let mut with = vec!["--config", two.as_str()];
+        with.extend_from_slice(args);
+        assert_eq!(ok(&a), ok(&miyun(dir.path(), &with)));
+    }
+    ok(&miyun(dir.path(), &["--config", &two, "doctor"]));
+    let again = miyun(dir.path(), &["--config", &two, "restore", "saved"]);
+    assert!(text(&again).contains("not empty"), "{}", text(&again));
+    // One changed byte, and nothing is restored.
+    let part = find(&dir.path().join("saved/lake/observations"), "parquet");
+    let mut bytes = std::fs::read(&part).unwrap();
+    bytes[100] ^= 1;
+    std::fs::write(&part, bytes).unwrap();
+    let three = fresh("three");
+    let o = miyun(dir.path(), &["--config", &three, "restore", "saved"]);
+    assert!(
+        !o.status.success() && text(&o).contains("is damaged"),
+        "{}",
+        text(&o)
+    );
+    assert!(
+        ok(&miyun(
+            dir.path(),
+            &["--config", &three, "user", "list", "--format", "csv"]
+        ))
+        .lines()
+        .count()
+            == 1
+    );
+    // A manifest that points elsewhere.
+    let manifest = dir.path().join("saved/manifest.json");
+    let text_of = std::fs::read_to_string(&manifest).unwrap();
+    std::fs::write(
+        &manifest,
+        text_of.replacen("\"path\": \"lake/", "\"path\": \"../lake/", 1),
+    )
+    .unwrap();
+    let o = miyun(dir.path(), &["--config", &three, "restore", "saved"]);
+    assert!(
+        text(&o).contains("leaves the backup's folder"),
+        "{}",
+        text(&o)
+    );
+}
+
+#[cfg(unix)]
+#[test]
+fn a_stop_lets_answers_finish() {
+    let dir = installation();
+    let mut child = Command::new(env!("CARGO_BIN_EXE_miyun"))
+        .args(["serve"])
+        .current_dir(dir.path())
+        .env_remove("MIYUN_LAKE")
+        .env_remove("MIYUN_CONFIG")
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+    let address = lines
+        .by_ref()
+        .map_while(Result::ok)
+        .find_map(|l| {
+            l.strip_prefix("open http://")
+                .map(|r| r.split('/').next().unwrap().to_owned())
+        })
+        .unwrap();
+    let rest = std::thread::spawn(move || lines.map_while(Result::ok).collect::<Vec<_>>());
+    // A request whose head is half sent when the stop comes.
+    let mut slow = TcpStream::connect(&address).unwrap();
+    slow.write_all(b"GET /readyz HTTP/1.1\r\nhost: x\r\nconnection: close\r\n")
+        .unwrap();
+    std::thread::sleep(Duration::from_millis(300));
+    let told = Command::new("kill")
+        .arg(child.id().to_string())
+        .status()
+        .unwrap();
+    assert!(told.success());
+    let begun = Instant::now();
+    slow.write_all(b"\r\n").unwrap();
+    let mut answer = String::new();
+    let _ = slow.read_to_string(&mut answer);
+    assert!(answer.is_empty() || answer.ends_with("ready\n"), "{answer}");
+    let status = child.wait().unwrap();
+    assert!(
+        status.success() && begun.elapsed() < Duration::from_secs(25),
+        "{status} {:?}",
+        begun.elapsed()
+    );
+    assert!(TcpStream::connect(&address).is_err());
+    let log = rest.join().unwrap().join("\n");
+    assert!(log.contains("stopping"), "{log}");
+    // SQLite is one file again.
+    assert!(!dir.path().join("data/records.db-wal").exists());
+}
