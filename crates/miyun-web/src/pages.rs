@@ -60,11 +60,17 @@ pub(crate) fn routes() -> Router<Arc<Site>> {
         .route("/{lang}/map", page!(map::page))
         .route("/{lang}/air", page!(air::page))
         .route("/{lang}/air/ledger", page!(ledger::page))
-        .route("/{lang}/air/station/{*id}", page!(station::page, (String, String)))
+        .route(
+            "/{lang}/air/station/{*id}",
+            page!(station::page, (String, String)),
+        )
         .route("/{lang}/why/{*id}", get(why::with_history))
         .route("/{lang}/rules", page!(rulebook::list))
         .route("/{lang}/rules/diff", page!(rulebook::diff))
-        .route("/{lang}/rules/{*id}", page!(rulebook::one, (String, String)))
+        .route(
+            "/{lang}/rules/{*id}",
+            page!(rulebook::one, (String, String)),
+        )
         .route("/{lang}/search", page!(search::page))
         .route("/{lang}/data", page!(about::data))
         .route("/{lang}/about", page!(about::about))
@@ -75,13 +81,19 @@ pub(crate) fn routes() -> Router<Arc<Site>> {
         .route("/{lang}/articles/{id}", get(article::page))
         .route("/{lang}/articles/{id}/diff", get(article::difference))
         .route("/{lang}/articles/{id}/cite/{form}", get(article::citation))
-        .route("/{lang}/articles/{id}/like", get(liking::ask).post(liking::like))
+        .route(
+            "/{lang}/articles/{id}/like",
+            get(liking::ask).post(liking::like),
+        )
         .route("/{lang}/articles/{id}/collect", post(liking::collect))
         .route("/media/{id}", get(article::media))
         .route("/{lang}/desk", get(desk::desk))
         .route("/{lang}/desk/collections", post(desk::collections))
         .route("/{lang}/desk/collections.json", get(desk::export))
-        .route("/{lang}/desk/articles/{id}", get(desk::edit).post(desk::save))
+        .route(
+            "/{lang}/desk/articles/{id}",
+            get(desk::edit).post(desk::save),
+        )
         .route("/{lang}/desk/articles/{id}/decide", post(desk::decide))
         .route("/{lang}/desk/articles/{id}/withdraw", post(desk::withdraw))
 }

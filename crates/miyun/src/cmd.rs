@@ -1,11 +1,11 @@
 //! One module per command.
 
 pub mod air;
-pub mod hours;
-pub mod hj212;
 pub mod backup;
 pub mod doctor;
 pub mod forensics;
+pub mod hj212;
+pub mod hours;
 pub mod import;
 pub mod plan;
 pub mod replay;
