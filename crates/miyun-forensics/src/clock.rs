@@ -16,10 +16,15 @@ const COURSE_DAYS: usize = 30;
 /// Changes beyond so many mean changes are cut: one front must not decide a month.
 const CUT: f32 = 4.0;
 
+/// Lags taken at once: as many as the registers of any machine hold.
+const BLOCK: usize = 32;
+
 /// Sums by day of one indicator.
 struct Sums {
-    /// `[lag][day]`: products of the neighbours' change with the own change `lag` hours later.
-    product: Vec<Vec<f32>>,
+    /// `[day][lag]`: products of the neighbours' change with the own change `lag` hours later.
+    product: Vec<f32>,
+    /// Lags of a day in `product`.
+    width: usize,
     own: Vec<f32>,
     others: Vec<f32>,
     pairs: Vec<u32>,
@@ -57,47 +62,43 @@ fn changes(x: &[f32]) -> Vec<f32> {
 
 fn sums(view: &View<'_>, days: usize, lags: usize) -> Sums {
     let (own, others) = (changes(view.x), changes(view.others));
+    let width = (2 * lags + 1).next_multiple_of(BLOCK);
     let mut padded = vec![0f32; lags];
     padded.extend(&own);
-    padded.resize(own.len() + 2 * lags, 0.0);
-    let dot = |a: &[f32], b: &[f32]| {
-        // Twelve lanes: the compiler keeps them in registers.
-        let mut lanes = [0f32; 12];
-        for (x, y) in a.chunks_exact(12).zip(b.chunks_exact(12)) {
-            for k in 0..12 {
-                lanes[k] += x[k] * y[k];
+    padded.resize(own.len() + lags + width, 0.0);
+    let mut product = vec![0f32; days * width];
+    for (d, out) in product.chunks_exact_mut(width).enumerate() {
+        for (block, out) in out.chunks_exact_mut(BLOCK).enumerate() {
+            let mut sum = [0f32; BLOCK];
+            for h in d * 24..(d + 1) * 24 {
+                let (y, x) = (others[h], &padded[h + block * BLOCK..][..BLOCK]);
+                for k in 0..BLOCK {
+                    sum[k] += y * x[k];
+                }
             }
+            out.copy_from_slice(&sum);
         }
-        lanes.iter().sum::<f32>()
-    };
-    let day = |v: &'_ [f32], d: usize, shift: usize| -> std::ops::Range<usize> {
-        let start = d * 24 + shift;
-        start..(start + 24).min(v.len())
-    };
-    let product = (0..=2 * lags)
-        .map(|shift| {
-            (0..days)
-                .map(|d| dot(&others[day(&others, d, 0)], &padded[day(&padded, d, shift)]))
-                .collect()
-        })
-        .collect();
+    }
     let square = |v: &[f32]| {
-        (0..days)
-            .map(|d| dot(&v[day(v, d, 0)], &v[day(v, d, 0)]))
+        v.chunks(24)
+            .take(days)
+            .map(|day| day.iter().map(|x| x * x).sum())
             .collect()
     };
-    let pairs = (0..days)
-        .map(|d| {
-            let r = d * 24..(d + 1) * 24;
-            own[r.clone()]
-                .iter()
-                .zip(&others[r])
-                .filter(|(a, b)| **a != 0.0 && **b != 0.0)
-                .count() as u32
+    let pairs = own
+        .chunks(24)
+        .zip(others.chunks(24))
+        .take(days)
+        .map(|(a, b)| {
+            a.iter()
+                .zip(b)
+                .map(|(a, b)| u32::from((*a != 0.0) & (*b != 0.0)))
+                .sum()
         })
         .collect();
     Sums {
         product,
+        width,
         own: square(&own),
         others: square(&others),
         pairs,
@@ -145,12 +146,21 @@ fn z_of(all: &[Sums], days: std::ops::Range<usize>, p: &Clock) -> (Vec<Vec<f64>>
                 return None;
             }
             pairs_sum += f64::from(pairs);
-            Some(
-                s.product
-                    .iter()
-                    .map(|by_day| (energy(by_day) / norm).clamp(-0.999, 0.999).atanh())
-                    .collect(),
-            )
+            let mut by_lag = vec![0f64; 2 * p.lag_hours_max + 1];
+            for day in s
+                .product
+                .chunks_exact(s.width)
+                .skip(days.start)
+                .take(days.len())
+            {
+                for (sum, x) in by_lag.iter_mut().zip(day) {
+                    *sum += f64::from(*x);
+                }
+            }
+            by_lag
+                .iter_mut()
+                .for_each(|sum| *sum = (*sum / norm).clamp(-0.999, 0.999).atanh());
+            Some(by_lag)
         })
         .collect();
     (out, pairs_sum)
@@ -210,7 +220,9 @@ fn edges(all: &[Sums], days: std::ops::Range<usize>, lag: usize, p: &Clock) -> (
         sum += all
             .iter()
             .zip(&scale)
-            .map(|(s, scale)| (s.product[lag][d] - s.product[zero][d]) / scale)
+            .map(|(s, scale)| {
+                (s.product[d * s.width + lag] - s.product[d * s.width + zero]) / scale
+            })
             .sum::<f32>();
         if sum > most.0 {
             most = (sum, start, d);

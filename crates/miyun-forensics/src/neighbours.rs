@@ -61,12 +61,12 @@ fn value(raw: i64) -> f32 {
 
 /// Median of the other stations at each hour: one sort per hour serves every station.
 fn others(own: &mut [Option<Own>], hours: usize) {
-    let mut here: Vec<(f32, usize)> = Vec::with_capacity(own.len());
+    let mut here: Vec<(f32, u32)> = Vec::with_capacity(own.len());
     for h in 0..hours {
         here.clear();
         for (k, o) in own.iter().enumerate() {
             if let Some(x) = o.as_ref().map(|o| o.x[h]).filter(|x| !x.is_nan()) {
-                here.push((x, k));
+                here.push((x, k as u32));
             }
         }
         insertion_sort(&mut here);
@@ -82,7 +82,7 @@ fn others(own: &mut [Option<Own>], hours: usize) {
         }
         if n > OTHERS_MIN {
             for (rank, (_, k)) in here.iter().enumerate() {
-                if let Some(o) = &mut own[*k] {
+                if let Some(o) = &mut own[*k as usize] {
                     o.others[h] = median_without(&here, rank);
                 }
             }
@@ -91,7 +91,7 @@ fn others(own: &mut [Option<Own>], hours: usize) {
 }
 
 /// Median of sorted values, one rank left out (`usize::MAX`: none).
-fn median_without(sorted: &[(f32, usize)], rank: usize) -> f32 {
+fn median_without(sorted: &[(f32, u32)], rank: usize) -> f32 {
     let n = sorted.len() - usize::from(rank < sorted.len());
     let at = |p: usize| sorted[if p < rank { p } else { p + 1 }].0;
     if n % 2 == 1 {
@@ -102,7 +102,7 @@ fn median_without(sorted: &[(f32, usize)], rank: usize) -> f32 {
 }
 
 /// A dozen values at most in the usual case; large networks fall back to the library.
-fn insertion_sort(v: &mut [(f32, usize)]) {
+fn insertion_sort(v: &mut [(f32, u32)]) {
     if v.len() > 32 {
         v.sort_unstable_by(|a, b| a.0.total_cmp(&b.0));
         return;

@@ -12,12 +12,19 @@ const PAIRS_MIN: u32 = 200;
 
 /// Habits of one series.
 pub(crate) struct Profile {
-    /// Values, sorted.
-    sorted: Vec<i64>,
+    /// Keys of the values, sorted.
+    sorted: Vec<u32>,
     /// Probability of a repeat by level, negative decimal logarithm.
     repeat: Vec<f64>,
     /// Mean change of an hour by level, in the canonical unit.
     change: Vec<f32>,
+}
+
+/// Steps of a key: 10^-4 of the unit, finer than any instrument, coarse enough for half the width.
+const KEY: i64 = 100;
+
+fn key(raw: i64) -> u32 {
+    u32::try_from((raw / KEY).max(0)).unwrap_or(u32::MAX)
 }
 
 fn level(raw: i64) -> usize {
@@ -39,7 +46,11 @@ struct Counts {
 
 impl Profile {
     pub(crate) fn of(raw: &[i64]) -> Self {
-        let mut sorted: Vec<i64> = raw.iter().copied().filter(|v| *v != MISSING).collect();
+        let mut sorted: Vec<u32> = raw
+            .iter()
+            .filter(|v| **v != MISSING)
+            .map(|v| key(*v))
+            .collect();
         sorted.sort_unstable();
         let mut by = [Counts::default(); LEVELS];
         let mut run = 0;
@@ -100,8 +111,9 @@ impl Profile {
     /// Share of the values below `raw`, and share equal to it.
     pub(crate) fn share(&self, raw: i64) -> (f64, f64) {
         let n = self.sorted.len().max(1) as f64;
-        let below = self.sorted.partition_point(|v| *v < raw);
-        let up_to = self.sorted.partition_point(|v| *v <= raw);
+        let key = key(raw);
+        let below = self.sorted.partition_point(|v| *v < key);
+        let up_to = self.sorted.partition_point(|v| *v <= key);
         (below as f64 / n, (up_to - below) as f64 / n)
     }
 
@@ -109,7 +121,7 @@ impl Profile {
     pub(crate) fn quantile(&self, p: f64) -> Option<f32> {
         let last = self.sorted.len().checked_sub(1)?;
         let at = (p * last as f64).round() as usize;
-        Some((self.sorted[at.min(last)] as f64 * 1e-6) as f32)
+        Some((f64::from(self.sorted[at.min(last)]) * KEY as f64 * 1e-6) as f32)
     }
 }
 
