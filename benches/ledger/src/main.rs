@@ -45,6 +45,9 @@ struct Args {
     /// Only the throughput of the ledger.
     #[arg(long)]
     quick: bool,
+    /// Only these parts.
+    #[arg(long, value_delimiter = ',', default_values_t = ["throughput".to_owned(), "steady".to_owned(), "recovery".to_owned()])]
+    parts: Vec<String>,
 }
 
 fn now() -> Time {
@@ -190,6 +193,9 @@ fn throughput(args: &Args, mix: Mix, size: usize, total: usize) -> Result<Speed>
     })
 }
 
+/// Clients that send at a steady rate together.
+const CLIENTS: usize = 4;
+
 /// Latencies at a steady rate of transfers a second, each in an envelope of `size`, from the moment
 /// it was due to the moment its answer was durable.
 fn steady(args: &Args, rate: u64, size: usize) -> Result<Vec<Duration>> {
@@ -199,18 +205,31 @@ fn steady(args: &Args, rate: u64, size: usize) -> Result<Vec<Duration>> {
     let envelopes: Vec<Envelope> = (0..n).map(|_| load::sign(stream.take(size))).collect();
     let (tx, rx) = sync_channel(n);
     let gap = Duration::from_secs_f64(size as f64 / rate as f64);
-    let began = Instant::now();
+    let began = Instant::now() + Duration::from_millis(50);
+    let mut shares: Vec<Vec<(Instant, Envelope)>> = (0..CLIENTS).map(|_| Vec::new()).collect();
     for (k, envelope) in envelopes.into_iter().enumerate() {
-        let due = began + gap * k as u32;
-        if let Some(wait) = due.checked_duration_since(Instant::now()) {
-            std::thread::sleep(wait);
-        }
-        let tx = tx.clone();
-        handle.submit(envelope, move |result| {
-            let sound = matches!(&result, Ok(answers) if answers.iter().all(Result::is_ok));
-            let _ = tx.send((due.elapsed(), sound));
-        })?;
+        shares[k % CLIENTS].push((began + gap * k as u32, envelope));
     }
+    let clients: Vec<_> = shares
+        .into_iter()
+        .map(|share| {
+            let (handle, tx) = (handle.clone(), tx.clone());
+            std::thread::spawn(move || -> Result<()> {
+                for (due, envelope) in share {
+                    if let Some(wait) = due.checked_duration_since(Instant::now()) {
+                        std::thread::sleep(wait);
+                    }
+                    let tx = tx.clone();
+                    handle.submit(envelope, move |result| {
+                        let sound =
+                            matches!(&result, Ok(answers) if answers.iter().all(Result::is_ok));
+                        let _ = tx.send((due.elapsed(), sound));
+                    })?;
+                }
+                Ok(())
+            })
+        })
+        .collect();
     drop(tx);
     let mut latencies = Vec::with_capacity(n);
     while latencies.len() < n {
@@ -219,6 +238,11 @@ fn steady(args: &Args, rate: u64, size: usize) -> Result<Vec<Duration>> {
             bail!("a command was refused");
         }
         latencies.push(latency);
+    }
+    for client in clients {
+        client
+            .join()
+            .map_err(|_| anyhow::anyhow!("a client failed"))??;
     }
     engine.stop()?;
     latencies.sort_unstable();
@@ -343,7 +367,9 @@ fn main() -> Result<()> {
     let plain = |rate| Speed { rate, work: 0.0 };
     let time = Duration::from_secs(args.seconds);
     let mut pg_latency = Vec::new();
-    for repeat in 0..args.repeats {
+    let part = |name: &str| args.parts.iter().any(|p| p == name);
+    let repeats = if part("throughput") { args.repeats } else { 0 };
+    for repeat in 0..repeats {
         println!("repeat {}, load {}", repeat + 1, load_average());
         let few = args.transfers / 10;
         note(
@@ -418,23 +444,28 @@ fn main() -> Result<()> {
     if args.quick {
         return Ok(());
     }
-    for (size, name) in [
-        (1, "ledger at 10000/s, one signature a transfer"),
-        (10, "ledger at 10000/s, envelopes of 10"),
-    ] {
-        let l = steady(&args, 10_000, size)?;
-        println!(
-            "{name:<58} p50 {:.1} ms, p99 {:.1} ms, p99.9 {:.1} ms, worst {:.1} ms (load {})",
-            percentile(&l, 0.50),
-            percentile(&l, 0.99),
-            percentile(&l, 0.999),
-            percentile(&l, 1.0),
-            load_average()
-        );
+    let sizes: &[(usize, &str)] = &[
+        (1, "ledger at 10000/s, one signature a transfer, 4 clients"),
+        (10, "ledger at 10000/s, envelopes of 10, 4 clients"),
+    ];
+    for &(size, name) in sizes.iter().filter(|_| part("steady")) {
+        for _ in 0..args.repeats.max(1) {
+            let l = steady(&args, 10_000, size)?;
+            println!(
+                "{name:<58} p50 {:.1} ms, p99 {:.1} ms, p99.9 {:.1} ms, worst {:.1} ms (load {})",
+                percentile(&l, 0.50),
+                percentile(&l, 0.99),
+                percentile(&l, 0.999),
+                percentile(&l, 1.0),
+                load_average()
+            );
+        }
     }
-    if args.recover > 0 {
+    if args.recover > 0 && part("recovery") {
         recovery(&args)?;
     }
-    std::fs::remove_dir_all(&args.dir)?;
+    if args.dir.exists() {
+        std::fs::remove_dir_all(&args.dir)?;
+    }
     Ok(())
 }

@@ -187,6 +187,9 @@ impl State {
         if amount == 0 {
             return Err(Refusal::ZeroAmount);
         }
+        if debit == credit {
+            return Err(Refusal::SameAccount);
+        }
         let mut d = self.accounts[debit as usize].account.counters;
         let mut c = self.accounts[credit as usize].account.counters;
         add(&mut d.debits_posted, amount)?;

@@ -107,6 +107,9 @@ impl State {
         match (self.pending_rule(di), r.discrepancy) {
             (PendingRule::Goods, Some(id)) => {
                 let ix = self.account_index(id)?;
+                if id == r.transfer.debit || id == r.transfer.credit {
+                    return Err(Refusal::SameAccount);
+                }
                 let row = &self.accounts[ix as usize];
                 if row.account.kind != AccountKind::Discrepancy
                     || row.asset_ix != self.accounts[di as usize].asset_ix

@@ -125,6 +125,28 @@ fn goods_under_way_need_a_discrepancy_account_of_their_own_kind() {
     );
 }
 
+/// Found by `properties.rs`: the difference was booked from an account to itself.
+#[test]
+fn the_discrepancy_account_is_neither_end_of_the_way() {
+    let mut b = lot();
+    let short = ship(&mut b, 10, 5);
+    b.run(
+        BOB,
+        Op::Post {
+            pending: short,
+            amount: Some(5),
+        },
+    )
+    .unwrap();
+    for (debit, credit) in [(4, 2), (2, 4)] {
+        let r = Reserve {
+            discrepancy: Some(AccountId(4)),
+            ..reserve(t(TransferKind::Ship, debit, credit, 3))
+        };
+        assert_eq!(b.run(ALICE, Op::Reserve(r)), Err(Refusal::SameAccount));
+    }
+}
+
 #[test]
 fn treatment_transforms_within_the_declared_yield() {
     let mut b = lot();

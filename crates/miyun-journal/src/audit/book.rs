@@ -194,7 +194,6 @@ impl Auditor {
             debit,
             credit,
             amount,
-            reversed: 0,
         };
         self.moved.insert(id, moved);
     }
@@ -348,7 +347,8 @@ impl Auditor {
             self.find(7, format!("transfer {original} was never posted as one"));
             return;
         };
-        let left = m.amount - m.reversed;
+        let done = self.reversed.get(&original).copied().unwrap_or(0);
+        let left = m.amount - done;
         let amount = amount.unwrap_or(left);
         self.rule(rule, TransferKind::Reverse);
         self.debits(signer, m.credit);
@@ -356,9 +356,7 @@ impl Auditor {
         self.expect(6, sound, || "more reversed than was moved".into());
         self.posts(m.credit, m.debit, amount);
         self.hand_over(TransferKind::Reverse, m.credit, m.debit, amount, units);
-        if let Some(m) = self.moved.get_mut(&original) {
-            m.reversed += amount.min(left);
-        }
+        self.reversed.insert(original, done + amount.min(left));
         self.remember(id, TransferKind::Reverse, m.credit, m.debit, amount);
     }
 

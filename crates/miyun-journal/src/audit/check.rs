@@ -180,6 +180,7 @@ impl Auditor {
             + self.limits.len()
             + self.signers.len()
             + self.pendings.len()
+            + self.reversed.len()
             + runs) as u64
     }
 
@@ -214,10 +215,10 @@ impl Auditor {
         for p in self.pendings.values() {
             add(b'P', &mut |out| p.put(out));
         }
-        for (id, m) in self.moved.iter().filter(|(_, m)| m.reversed > 0) {
+        for (id, amount) in &self.reversed {
             add(b'R', &mut |out| {
                 id.put(out);
-                m.reversed.put(out);
+                amount.put(out);
             });
         }
         for (id, numbers) in &self.series {

@@ -63,7 +63,6 @@ struct Moved {
     debit: AccountId,
     credit: AccountId,
     amount: u64,
-    reversed: u64,
 }
 
 /// The auditor's tables.
@@ -86,6 +85,7 @@ pub struct Auditor {
     resolved: HashSet<CommandId, RandomState>,
     spent: HashSet<CommandId, RandomState>,
     moved: Map<CommandId, Moved>,
+    reversed: BTreeMap<CommandId, u64>,
     // of the batch
     touched: HashSet<AccountId, RandomState>,
     limits_changed: BTreeSet<LimitId>,
@@ -120,6 +120,7 @@ impl Auditor {
             resolved: HashSet::default(),
             spent: HashSet::default(),
             moved: Map::default(),
+            reversed: BTreeMap::new(),
             touched: HashSet::default(),
             limits_changed: BTreeSet::new(),
             runs_touched: BTreeSet::new(),
