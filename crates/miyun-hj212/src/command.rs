@@ -17,10 +17,11 @@ pub enum Command {
         /// Resends, 1 to 99.
         re_count: u8,
     },
-    /// Give the device its MN (2025).
+    /// Give a device its MN (2025): the MN of the message is the new one, and the region names the
+    /// logger by its id (by one public implementation; the text of 2025 was not read).
     SetMn {
-        /// The new MN.
-        mn: String,
+        /// Id of the logger, as it said in its 1001.
+        logger: Option<String>,
     },
     /// Read the clock of the logger, or of one instrument.
     ReadClock {
@@ -129,7 +130,10 @@ impl Command {
             } => empty
                 .item("OverTime", over_time_s)
                 .item("ReCount", re_count),
-            Self::SetMn { mn } => empty.item("MN", mn),
+            Self::SetMn { logger } => match logger {
+                Some(id) => empty.item("i23005-Info", id),
+                None => empty,
+            },
             Self::ReadClock { factor } => match factor {
                 Some(f) => empty.item("PolId", f),
                 None => empty,
@@ -156,11 +160,13 @@ impl Command {
     /// The request as a message to device `mn` of system `st`.
     #[must_use]
     pub fn message(&self, st: &str, mn: &str, pw: &str, qn: Qn) -> Message {
-        Message::new(st, self.cn(), mn)
+        let mut message = Message::new(st, self.cn(), mn)
             .qn(qn)
             .pw(pw)
             .ack(true)
-            .region(self.region())
+            .region(self.region());
+        message.down = true;
+        message
     }
 
     /// The request in a host's frame; `None` if the frame is an answer, has no command code, or
@@ -176,14 +182,19 @@ impl Command {
                 over_time_s: frame.global("OverTime")?.parse().ok()?,
                 re_count: frame.global("ReCount")?.parse().ok()?,
             },
-            cn::SET_MN => Self::SetMn { mn: text("MN")? },
+            cn::SET_MN => Self::SetMn {
+                logger: text("i23005-Info"),
+            },
             cn::CLOCK => Self::ReadClock { factor: factor() },
             cn::SET_CLOCK => Self::SetClock {
                 factor: factor(),
                 to: time("SystemTime")?,
             },
             cn::NEW_KEY => Self::NewKey {
-                created: time("SKCreateTime")?,
+                // Seen with 17 digits as well.
+                created: frame
+                    .global("SKCreateTime")
+                    .and_then(|t| Stamp::parse(t.get(..14).unwrap_or(t)))?,
                 key: text("NewSK")?,
             },
             cn::SET_RTD_INTERVAL => {
@@ -231,8 +242,9 @@ mod tests {
                 re_count: 3,
             },
             Command::SetMn {
-                mn: "010000A8900016F000169DC0".into(),
+                logger: Some("LOGGER-7".into()),
             },
+            Command::SetMn { logger: None },
             Command::ReadClock { factor: None },
             Command::ReadClock {
                 factor: Some("w01018".into()),
@@ -288,5 +300,33 @@ mod tests {
             assert!(f.check().is_empty(), "{:?}", f.report());
             assert_eq!(Command::read(&f), Some(c));
         }
+    }
+
+    #[test]
+    fn of_a_hosts_requests_only_the_new_key_is_encrypted() {
+        let mut profile = DeviceProfile::of(Edition::E2025);
+        profile.keys = crate::sm4::Keys::one(crate::sm4::Key::new([3; 16]));
+        let qn = Qn::parse("20260801085857223").unwrap();
+        let at = Stamp::parse("20260801080000").unwrap();
+        let sealed = |c: Command| {
+            let bytes = c
+                .message("32", "A", "1", qn)
+                .encode_whole(&profile)
+                .unwrap();
+            let mut plain = Vec::new();
+            let f = decode(&bytes, &profile, &mut plain).unwrap();
+            assert_eq!(Command::read(&f), Some(c));
+            assert!(!f.check().has(crate::FindingCode::UnencryptedRegion));
+            f.cipher.is_some()
+        };
+        assert!(sealed(Command::NewKey {
+            created: at,
+            key: "00112233445566778899AABBCCDDEEFF".into()
+        }));
+        assert!(!sealed(Command::Fetch {
+            cn: 2061,
+            from: at,
+            to: at
+        }));
     }
 }

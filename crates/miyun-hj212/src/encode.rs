@@ -150,6 +150,8 @@ pub struct Message {
     pub ack: Option<bool>,
     /// Back-fill: written as `RF=1` in the 2025 edition only.
     pub back_fill: bool,
+    /// From a host to a device: of these only a new key is encrypted.
+    pub down: bool,
     /// Region.
     pub region: Region,
 }
@@ -167,6 +169,7 @@ impl Message {
             mn: mn.to_owned(),
             ack: Some(false),
             back_fill: false,
+            down: false,
             region: Region::new(),
         }
     }
@@ -289,10 +292,15 @@ impl Message {
         let from = segment.len();
         segment.extend_from_slice(region.as_bytes());
         segment.extend_from_slice(b"&&");
-        let key =
-            profile.keys.current.as_ref().filter(|_| {
-                crate::cn::encrypts(self.cn) && profile.edition == Some(Edition::E2025)
-            });
+        let sealed = if self.down {
+            self.cn == crate::cn::NEW_KEY
+        } else {
+            crate::cn::encrypts(self.cn)
+        };
+        let key = match profile.edition {
+            Some(Edition::E2025) if sealed => profile.keys.current.as_ref(),
+            _ => None,
+        };
         frame(segment, from, profile.crc.first(), key, profile.cipher_form)
     }
 }

@@ -95,10 +95,12 @@ impl Codes {
         }
         if let Some(q) = &self.query {
             let lower = q.to_lowercase();
-            all.retain(|r| {
-                r.code.eq_ignore_ascii_case(q) || r.name.to_lowercase().contains(&lower)
+            let exact = all.iter().any(|r| r.code == *q);
+            all.retain(|r| match exact {
+                true => r.code == *q,
+                false => r.name.to_lowercase().contains(&lower),
             });
-            if all.is_empty() {
+            if !exact {
                 // Codes with x stand for numbered places.
                 if let miyun_rulebook::hj212::Known::Factor(f) = words.factor(q) {
                     all.push(Row {
