@@ -140,9 +140,10 @@ fn the_lowest_value_is_judged_by_the_neighbours() {
 fn particles(seed: u64) -> City {
     let mut c = City::lively(3, &["PM2.5", "PM10"], seed);
     for station in &mut c.values {
-        for h in 0..HOURS {
-            station[1][h] = station[0][h] * 3 / 2 + (h as i64 % 7) * ONE;
-        }
+        station[1] = (0..)
+            .zip(&station[0])
+            .map(|(h, part)| part * 3 / 2 + h % 7 * ONE)
+            .collect();
     }
     c
 }

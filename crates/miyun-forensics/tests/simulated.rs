@@ -100,7 +100,7 @@ fn a_flaw_is_found_on_any_station_and_indicator() {
         ] {
             let hit = found
                 .iter()
-                .find(|f| f.kind == kind && f.indicator.as_ref().is_some_and(|i| i == &indicator));
+                .find(|f| f.kind == kind && f.indicator.as_ref().is_some_and(|i| i == indicator));
             let hit = hit.unwrap_or_else(|| panic!("{kind:?} {indicator} at {station}"));
             assert_eq!((hit.first, hit.last), hours, "{}", data.line(hit));
         }

@@ -33,6 +33,13 @@ enum Command {
     #[command(subcommand)]
     Rulebook(cmd::rulebook::Rulebook),
     Import(cmd::import::Import),
+    /// Look at the data for what is wrong with them: stuck, copied, inverted or missing values,
+    /// jumps, shifted clocks, confused units, lost daily courses.
+    ///
+    /// Nothing is deleted or edited. New findings are kept beside the data, those that no longer
+    /// hold are marked as withdrawn.
+    ///
+    /// Examples: miyun forensics; miyun forensics --of beijing --period 2016-12 --kind jump --format csv
     Forensics(cmd::forensics::Forensics),
     Sql(cmd::sql::Sql),
     /// Assess ambient air.

@@ -10,11 +10,7 @@ use miyun_rulebook::Rulebook;
 
 use crate::out::{Format, Rows, line, print};
 
-/// Looks at the whole record of a city for what is wrong with it: stuck, copied, inverted or missing
-/// values, jumps, shifted clocks, confused units, lost daily courses. Nothing is deleted or edited;
-/// new findings are kept beside the data, those that no longer hold are marked as withdrawn.
-///
-/// Examples: miyun forensics; miyun forensics --of beijing --period 2016-12 --kind jump --format csv
+/// Looks at the whole record of a city, keeps what is new and prints what was asked for.
 #[derive(Args)]
 pub struct Forensics {
     /// The city; needed only if the lake has several.
