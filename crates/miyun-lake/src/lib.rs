@@ -17,6 +17,7 @@ mod parquet_in;
 mod part;
 mod read;
 mod sql;
+mod table_out;
 
 use std::path::{Path, PathBuf};
 
@@ -28,6 +29,7 @@ pub use import::{ImportFile, ImportReport};
 pub use parquet_in::read_parquet;
 pub use read::{Dense, Request, Row, SubjectHours};
 pub use sql::{Functions, IndexFunction, SqlTable};
+pub use table_out::{OutColumn, write_table};
 
 /// Why a lake could not do what it was asked.
 #[derive(Debug, thiserror::Error)]

@@ -5,6 +5,7 @@
 
 mod air;
 mod random;
+pub mod registry;
 
 use std::fmt::Write as _;
 

@@ -2,6 +2,8 @@
 
 pub mod air;
 pub mod import;
+pub mod ledger;
+pub mod registry;
 pub mod replay;
 pub mod rulebook;
 pub mod sql;

@@ -39,6 +39,12 @@ enum Command {
     Why(cmd::why::Why),
     /// List what changes its verdict under another edition.
     Replay(cmd::replay::Replay),
+    /// The carbon registry: found it, sign and submit requests, look, export, serve.
+    #[command(subcommand)]
+    Registry(Box<cmd::registry::Registry>),
+    /// The journal under the registry: verify, prove, export, rebuild.
+    #[command(subcommand)]
+    Ledger(cmd::ledger::Ledger),
 }
 
 fn main() -> ExitCode {
@@ -50,6 +56,8 @@ fn main() -> ExitCode {
         Command::Air(c) => c.run(&cli.lake),
         Command::Why(c) => c.run(&cli.lake),
         Command::Replay(c) => c.run(&cli.lake),
+        Command::Registry(c) => c.run(),
+        Command::Ledger(c) => c.run(),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
