@@ -364,6 +364,34 @@ pub struct Batch<'a> {
     pub len: usize,
 }
 
+/// A batch's records, copied, to be handed to another thread.
+#[derive(Debug)]
+pub(crate) struct OwnedBatch {
+    pub header: Header,
+    body: Vec<u8>,
+    spans: Vec<std::ops::Range<usize>>,
+}
+
+impl OwnedBatch {
+    pub fn of(batch: &Batch<'_>) -> Self {
+        let mut body = Vec::with_capacity(batch.header.body_len as usize);
+        let mut spans = Vec::with_capacity(batch.body.records.len());
+        for record in &batch.body.records {
+            spans.push(body.len()..body.len() + record.len());
+            body.extend_from_slice(record);
+        }
+        Self {
+            header: batch.header,
+            body,
+            spans,
+        }
+    }
+
+    pub fn records(&self) -> Vec<&[u8]> {
+        self.spans.iter().map(|s| &self.body[s.clone()]).collect()
+    }
+}
+
 /// Reads the batch at the start of `bytes` and checks everything that needs no other batch: the
 /// header's hash, the envelopes' hash, the records' root.
 ///

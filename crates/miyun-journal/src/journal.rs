@@ -9,7 +9,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::envelope::{Admitted, COMMANDS_MAX, DoorKeeper};
 use crate::error::JournalError;
-use crate::format::{self, Answer, EnvelopeEntry, Header, Record};
+use crate::format::{self, Answer, EnvelopeEntry, Header, OwnedBatch, Record};
 use crate::log::{GENESIS, Index, Log, Sealed, SharedIndex, Torn, segment_name, walk};
 use crate::merkle::{Hash, Tree};
 use crate::storage::Storage;
@@ -210,14 +210,14 @@ impl Applier {
     }
 
     /// Applies the records of a batch again and compares answers and digest.
-    pub fn replay(&mut self, batch: &format::Batch<'_>) -> Result<(), String> {
-        for (n, bytes) in batch.body.records.iter().enumerate() {
-            let number = batch.header.first_record + n as u64;
+    pub fn replay(&mut self, header: &Header, records: &[&[u8]]) -> Result<(), String> {
+        for (n, bytes) in records.iter().enumerate() {
+            let number = header.first_record + n as u64;
             let (bytes, mut rest) = Record::split(bytes).map_err(|e| e.to_string())?;
             let command = Command::from_bytes(bytes).map_err(|e| e.to_string())?;
             let answer = Answer::get(&mut rest).map_err(|e| e.to_string())?;
             rest.end().map_err(|e| e.to_string())?;
-            let result = self.state.apply_bytes(&command, bytes, batch.header.time);
+            let result = self.state.apply_bytes(&command, bytes, header.time);
             let same = match (&result, &answer) {
                 (Ok(receipt), Answer::Applied(moved)) => {
                     receipt.moved == *moved && receipt.record == number
@@ -232,10 +232,10 @@ impl Applier {
             }
         }
         match self.state.seal() {
-            Ok(seal) if seal.digest == batch.header.digest => Ok(()),
+            Ok(seal) if seal.digest == header.digest => Ok(()),
             Ok(_) => Err(format!(
                 "replaying batch {} gives another state digest",
-                batch.header.batch
+                header.batch
             )),
             Err(violation) => Err(violation.to_string()),
         }
@@ -364,16 +364,33 @@ impl<S: Storage> Journal<S> {
             ledger,
         };
         let mut rulebook = Hash::default();
-        let walked = walk(&storage, &ledger, &genesis_hash, index, |batch| {
-            rulebook = batch.header.rulebook;
-            applier
-                .replay(batch)
-                .map_err(|reason| JournalError::Corrupt {
-                    segment: format!("batch {}", batch.header.batch),
-                    at: 0,
-                    reason,
-                })
-        })?;
+        // one thread reads and hashes, the other applies
+        let (tx, rx) = std::sync::mpsc::sync_channel::<OwnedBatch>(8);
+        let (walked, replayed) = std::thread::scope(|scope| {
+            let applying = scope.spawn(move || {
+                for batch in rx {
+                    applier
+                        .replay(&batch.header, &batch.records())
+                        .map_err(|reason| JournalError::Corrupt {
+                            segment: format!("batch {}", batch.header.batch),
+                            at: 0,
+                            reason,
+                        })?;
+                }
+                Ok(applier)
+            });
+            let walked = walk(&storage, &ledger, &genesis_hash, index, |batch| {
+                rulebook = batch.header.rulebook;
+                tx.send(OwnedBatch::of(batch))
+                    .map_err(|_| JournalError::Stopped)
+            });
+            drop(tx);
+            let replayed = applying.join().unwrap_or(Err(JournalError::Stopped));
+            (walked, replayed)
+        });
+        // what stopped the second thread says more than that it stopped
+        let applier: Applier = replayed?;
+        let walked = walked?;
         let last = Self::mend(&storage, &walked)?;
         let recovery = Recovery {
             batches: walked.index.tree.leaves().len() as u64,

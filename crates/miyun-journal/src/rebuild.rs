@@ -183,7 +183,7 @@ pub fn rebuild<S: Storage>(storage: &S, sink: &mut dyn Sink) -> Result<Rebuilt, 
     }
     let walked = walk(storage, &ledger, &genesis_hash, None, |batch| {
         applier
-            .replay(batch)
+            .replay(&batch.header, &batch.body.records)
             .map_err(|reason| JournalError::Corrupt {
                 segment: format!("batch {}", batch.header.batch),
                 at: 0,

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::audit::{Auditor, Finding};
 use crate::error::JournalError;
-use crate::format::{Body, EnvelopeEntry, Header};
+use crate::format::{EnvelopeEntry, OwnedBatch};
 use crate::journal::{Applier, read_genesis};
 use crate::log::{Torn, walk};
 use crate::merkle::{self, Hash};
@@ -61,12 +61,7 @@ impl Report {
     }
 }
 
-struct Owned {
-    header: Header,
-    body: Vec<u8>,
-    spans: Vec<std::ops::Range<usize>>,
-    envelopes: Option<Vec<EnvelopeEntry>>,
-}
+type Read = (OwnedBatch, Option<Vec<EnvelopeEntry>>);
 
 /// Verifies the whole log in `storage`. Reads on one thread and audits on another.
 ///
@@ -76,28 +71,31 @@ struct Owned {
 pub fn verify<S: Storage>(storage: &S, options: &VerifyOptions) -> Result<Report, JournalError> {
     let (genesis, genesis_hash) = read_genesis(storage)?;
     let mut auditor = Auditor::new(&genesis);
-    let (tx, rx) = sync_channel::<Owned>(8);
+    let (tx, rx) = sync_channel::<Read>(8);
     let mut replayer = options.replay.then(|| Applier::new(genesis.clone()));
     let (walked, mut auditor) = std::thread::scope(|scope| {
         let auditing = scope.spawn(move || {
-            for owned in rx {
-                let records: Vec<&[u8]> =
-                    owned.spans.iter().map(|s| &owned.body[s.clone()]).collect();
-                auditor.batch(&owned.header, owned.envelopes.as_deref(), &records);
+            for (batch, envelopes) in rx {
+                auditor.batch(&batch.header, envelopes.as_deref(), &batch.records());
             }
             auditor
         });
         let walked = walk(storage, &genesis.ledger, &genesis_hash, None, |batch| {
             if let Some(replayer) = &mut replayer {
                 replayer
-                    .replay(batch)
+                    .replay(&batch.header, &batch.body.records)
                     .map_err(|reason| JournalError::Corrupt {
                         segment: format!("batch {}", batch.header.batch),
                         at: 0,
                         reason,
                     })?;
             }
-            let _ = tx.send(own(batch.header, &batch.body, options.signatures)?);
+            let envelopes = if options.signatures {
+                Some(batch.body.entries(batch.header.envelopes)?)
+            } else {
+                None
+            };
+            let _ = tx.send((OwnedBatch::of(batch), envelopes));
             Ok(())
         });
         drop(tx);
@@ -138,26 +136,6 @@ fn describe(torn: &Torn) -> String {
         "{} bytes at byte {} of {} are no valid batch ({})",
         torn.bytes, torn.at, torn.segment, torn.reason
     )
-}
-
-fn own(header: Header, body: &Body<'_>, signatures: bool) -> Result<Owned, JournalError> {
-    let mut bytes = Vec::with_capacity(header.body_len as usize);
-    let mut spans = Vec::with_capacity(body.records.len());
-    for record in &body.records {
-        spans.push(bytes.len()..bytes.len() + record.len());
-        bytes.extend_from_slice(record);
-    }
-    let envelopes = if signatures {
-        Some(body.entries(header.envelopes)?)
-    } else {
-        None
-    };
-    Ok(Owned {
-        header,
-        body: bytes,
-        spans,
-        envelopes,
-    })
 }
 
 fn check_head(

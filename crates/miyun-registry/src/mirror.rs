@@ -202,6 +202,16 @@ fn units(file: &str, text: &str, m: &mut Mirror) {
     }
 }
 
+/// What stands around the interval of a serial: the same for blocks of one batch.
+fn around(serial: &str, first: &str, last: &str) -> String {
+    for written in [format!("{first}-{last}"), format!("{first} to {last}")] {
+        if let Some(at) = serial.rfind(&written) {
+            return format!("{}#{}", &serial[..at], &serial[at + written.len()..]);
+        }
+    }
+    serial.to_owned()
+}
+
 /// First, last and line of a block.
 type Seen = (u64, u64, u64);
 
@@ -264,10 +274,7 @@ fn blocks(file: &str, text: &str, m: &mut Mirror) {
                 ))
             }
             Some((a, b)) => {
-                let around =
-                    r.serial
-                        .replacen(&r.block_start, "#", 1)
-                        .replacen(&r.block_end, "#", 1);
+                let around = around(&r.serial, &r.block_start, &r.block_end);
                 let of_status = format!("{around}|{}", r.status);
                 let list = seen.entry((r.registry.clone(), of_status)).or_default();
                 if let Some((_, _, other)) = list.iter().find(|(x, y, _)| *x <= b && a <= *y) {

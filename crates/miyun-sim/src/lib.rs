@@ -6,6 +6,7 @@
 mod air;
 pub mod devices;
 mod random;
+pub mod registry;
 
 use std::fmt::Write as _;
 

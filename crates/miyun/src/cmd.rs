@@ -8,6 +8,8 @@ pub mod hj212;
 pub mod hours;
 pub mod import;
 pub mod plan;
+pub mod ledger;
+pub mod registry;
 pub mod replay;
 pub mod rulebook;
 pub mod serve;

@@ -64,6 +64,12 @@ enum Command {
     /// Add people, give and take roles, set passwords.
     #[command(subcommand)]
     User(cmd::user::User),
+    /// The carbon registry: found it, sign and submit requests, look, export, serve.
+    #[command(subcommand)]
+    Registry(Box<cmd::registry::Registry>),
+    /// The journal under the registry: verify, prove, export, rebuild.
+    #[command(subcommand)]
+    Ledger(cmd::ledger::Ledger),
 }
 
 fn main() -> ExitCode {
@@ -101,6 +107,8 @@ fn main() -> ExitCode {
         Command::Backup(c) => config().and_then(|f| c.run(&f)),
         Command::Restore(c) => config().and_then(|f| c.run(&f)),
         Command::User(c) => config().and_then(|f| c.run(&f)),
+        Command::Registry(c) => c.run(),
+        Command::Ledger(c) => c.run(),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

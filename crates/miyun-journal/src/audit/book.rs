@@ -6,7 +6,8 @@ use miyun_ledger::{
     TransferKind, Transform,
 };
 
-use super::{Auditor, Moved, Numbers, Run};
+use super::ids::Moved;
+use super::{Auditor, Numbers, Run};
 
 type Units = [miyun_ledger::Moved];
 
@@ -17,7 +18,7 @@ impl Auditor {
                 let before: usize = units.len();
                 let mut seen = 0;
                 for step in steps {
-                    let fresh = self.spent.insert(step.id);
+                    let fresh = self.ids.spend(step.id);
                     self.expect(5, fresh, || format!("step id {} was spent before", step.id));
                     let own: Vec<_> = units.iter().filter(|u| u.id == step.id).cloned().collect();
                     seen += own.len();
@@ -195,7 +196,7 @@ impl Auditor {
             credit,
             amount,
         };
-        self.moved.insert(id, moved);
+        self.ids.moved(id, moved);
     }
 
     fn reserve(&mut self, id: CommandId, signer: SignerId, r: &Reserve) {
@@ -343,7 +344,7 @@ impl Auditor {
         rule: RuleId,
         units: &Units,
     ) {
-        let Some(m) = self.moved.get(&original).copied() else {
+        let Some(m) = self.ids.get(original) else {
             self.find(7, format!("transfer {original} was never posted as one"));
             return;
         };

@@ -7,6 +7,7 @@
 
 mod book;
 mod check;
+mod ids;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
@@ -57,14 +58,6 @@ struct Numbers {
     runs: BTreeMap<u64, Run>,
 }
 
-#[derive(Debug, Clone, Copy)]
-struct Moved {
-    kind: miyun_ledger::TransferKind,
-    debit: AccountId,
-    credit: AccountId,
-    amount: u64,
-}
-
 /// The auditor's tables.
 #[derive(Debug)]
 pub struct Auditor {
@@ -83,8 +76,7 @@ pub struct Auditor {
     pendings: Map<CommandId, Pending>,
     locks: Map<CommandId, Vec<miyun_ledger::Range>>,
     resolved: HashSet<CommandId, RandomState>,
-    spent: HashSet<CommandId, RandomState>,
-    moved: Map<CommandId, Moved>,
+    ids: ids::Ids,
     reversed: BTreeMap<CommandId, u64>,
     // of the batch
     touched: HashSet<AccountId, RandomState>,
@@ -118,8 +110,7 @@ impl Auditor {
             pendings: Map::default(),
             locks: Map::default(),
             resolved: HashSet::default(),
-            spent: HashSet::default(),
-            moved: Map::default(),
+            ids: ids::Ids::default(),
             reversed: BTreeMap::new(),
             touched: HashSet::default(),
             limits_changed: BTreeSet::new(),
@@ -217,7 +208,7 @@ impl Auditor {
     }
 
     fn one(&mut self, command: &Command, answer: &Answer) {
-        let fresh = self.spent.insert(command.id);
+        let fresh = self.ids.spend(command.id);
         self.expect(5, fresh, || format!("id {} was spent before", command.id));
         self.expect(7, command.window.contains(self.now), || {
             "the command was applied outside its window".into()

@@ -10,12 +10,13 @@ use crate::request::{Ask, Role, number, public_key};
 const ID_MAX: usize = 80;
 
 fn id(text: &str) -> Result<(), Error> {
-    let plain = miyun_core::SubjectId::new(text).is_ok() && !text.contains(':');
+    let plain =
+        miyun_core::SubjectId::new(text).is_ok() && !text.contains([':', '/', '?', '#', '%']);
     if plain && text.len() <= ID_MAX {
         return Ok(());
     }
     Err(Error::Malformed(format!(
-        "id {:?} has at most {ID_MAX} bytes without spaces, quotes or colons",
+        "id {:?} has at most {ID_MAX} bytes without spaces, quotes or any of : / ? # %",
         text.chars().take(80).collect::<String>()
     )))
 }
