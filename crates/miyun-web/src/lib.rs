@@ -4,6 +4,7 @@
 //! them. Text is in Chinese and English.
 
 pub mod chart;
+pub mod devices;
 pub mod figures;
 pub mod plan;
 pub mod report;

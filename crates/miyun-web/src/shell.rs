@@ -43,6 +43,18 @@ pub struct View {
 }
 
 impl View {
+    /// A view without preferences.
+    #[must_use]
+    pub fn plain(lang: Lang, path: &str) -> Self {
+        Self {
+            lang,
+            path: path.to_owned(),
+            theme: "",
+            colours: "",
+            size: "",
+        }
+    }
+
     /// A link inside the site: the path in the reader's language.
     #[must_use]
     pub fn link(&self, path: &str) -> String {
@@ -57,9 +69,10 @@ impl View {
 }
 
 /// Items of the navigation: path, Chinese, English.
-const NAV: [(&str, &str, &str); 5] = [
+const NAV: [(&str, &str, &str); 6] = [
     ("/", "概览", "Overview"),
     ("/air", "空气", "Air"),
+    ("/devices", "设备", "Devices"),
     ("/rules", "规则", "Rulebook"),
     ("/data", "数据", "Data"),
     ("/about", "方法", "Methods"),

@@ -1,6 +1,7 @@
 //! One module per command.
 
 pub mod air;
+pub mod gateway;
 pub mod hj212;
 pub mod import;
 pub mod replay;

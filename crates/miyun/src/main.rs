@@ -35,6 +35,9 @@ enum Command {
     /// Assess ambient air.
     #[command(subcommand)]
     Air(cmd::air::Air),
+    /// The receiver of HJ 212 whose 9014 means "on disk": run it, its devices, commands, proofs.
+    #[command(subcommand)]
+    Gateway(cmd::gateway::Gateway),
     /// HJ 212 for vendors and testers: decode, send, listen, codes.
     #[command(subcommand)]
     Hj212(cmd::hj212::Hj212),
@@ -51,6 +54,7 @@ fn main() -> ExitCode {
         Command::Import(c) => c.run(&cli.lake),
         Command::Sql(c) => c.run(&cli.lake),
         Command::Air(c) => c.run(&cli.lake),
+        Command::Gateway(c) => c.run(&cli.lake),
         Command::Hj212(c) => c.run(),
         Command::Why(c) => c.run(&cli.lake),
         Command::Replay(c) => c.run(&cli.lake),
