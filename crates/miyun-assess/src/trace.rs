@@ -147,7 +147,9 @@ fn counts(ev: &AirEvaluation, record: &Record, place: &PlaceResult) -> Vec<Asses
         .collect()
 }
 
-fn sealed(mut a: Assessment) -> Assessment {
+/// The assessment with the id that its contents give.
+#[must_use]
+pub fn sealed(mut a: Assessment) -> Assessment {
     // Serialising plain data to memory does not fail; an empty text would only make ids equal.
     let text = serde_json::to_vec(&a).unwrap_or_default();
     let digest = blake3::hash(&text).to_hex();

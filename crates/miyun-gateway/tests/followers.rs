@@ -247,7 +247,7 @@ fn state_follows_the_log_and_what_is_learnt_is_proposed() {
     assert_eq!(again.state().device(number).unwrap().values, d.values);
 }
 
-struct Broker(Child, tempfile::TempDir);
+struct Broker(Child, #[allow(dead_code)] tempfile::TempDir);
 impl Drop for Broker {
     fn drop(&mut self) {
         let _ = self.0.kill();

@@ -10,6 +10,7 @@ pub mod assets;
 pub mod auth;
 pub mod chart;
 pub mod failure;
+pub mod devices;
 pub mod figures;
 pub mod geo;
 pub mod jobs;

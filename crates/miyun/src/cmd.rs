@@ -4,6 +4,7 @@ pub mod air;
 pub mod backup;
 pub mod doctor;
 pub mod forensics;
+pub mod gateway;
 pub mod hj212;
 pub mod hours;
 pub mod import;

@@ -45,6 +45,9 @@ enum Command {
     /// Assess ambient air.
     #[command(subcommand)]
     Air(cmd::air::Air),
+    /// The receiver of HJ 212 whose 9014 means "on disk": run it, its devices, commands, proofs.
+    #[command(subcommand)]
+    Gateway(cmd::gateway::Gateway),
     /// HJ 212 for vendors and testers: decode, send, listen, codes.
     #[command(subcommand)]
     Hj212(cmd::hj212::Hj212),
@@ -95,6 +98,7 @@ fn main() -> ExitCode {
         Command::Forensics(c) => c.run(&lake),
         Command::Sql(c) => c.run(&lake),
         Command::Air(c) => c.run(&lake),
+        Command::Gateway(c) => c.run(&cli.lake),
         Command::Hj212(c) => c.run(),
         Command::Why(c) => c.run(&lake),
         Command::Replay(c) => c.run(&lake),

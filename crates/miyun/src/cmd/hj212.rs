@@ -4,8 +4,11 @@ mod codes;
 mod decode;
 mod fleet;
 mod listen;
+mod members;
 mod send;
 mod show;
+
+pub use fleet::FLEET_KEY;
 
 use anyhow::{Context, Result};
 use clap::{Args, Subcommand, ValueEnum};
@@ -32,6 +35,10 @@ pub enum Hj212 {
     ///
     /// Example: miyun hj212 listen --bind 127.0.0.1:9212 --lang zh
     Listen(listen::Listen),
+    /// Who the devices of a simulated fleet are, and what is wrong with them on purpose.
+    ///
+    /// Example: miyun hj212 fleet --devices 100 --seed 7 --format csv
+    Fleet(members::Members),
     /// Look up systems, commands, factors, flags and return codes, with their defects.
     ///
     /// Example: miyun hj212 codes a21026
@@ -44,6 +51,7 @@ impl Hj212 {
             Self::Decode(c) => c.run(),
             Self::Send(c) => c.run(),
             Self::Listen(c) => c.run(),
+            Self::Fleet(c) => c.run(),
             Self::Codes(c) => c.run(),
         }
     }

@@ -9,7 +9,9 @@ use std::path::Path;
 use anyhow::Result;
 use miyun_core::observation::Flag;
 use miyun_core::subject::SubjectKind;
-use miyun_core::{Decimal, IntervalLabel, JurisdictionId, Series, Subject, SubjectId, Text, UnitId, unit};
+use miyun_core::{
+    Decimal, IntervalLabel, JurisdictionId, Series, Subject, SubjectId, Text, UnitId, unit,
+};
 use miyun_gateway::log::{Position, Reader};
 use miyun_gateway::reading::{Interpreter, Reading, Span};
 use miyun_gateway::registry::{Device, Property};
@@ -54,7 +56,13 @@ pub struct Done {
 }
 
 /// Moves what is new into the lake.
-pub fn compact(dir: &Path, lake: &Path, follow: &Follow, book: &'static Rulebook, place: &Place) -> Result<Done> {
+pub fn compact(
+    dir: &Path,
+    lake: &Path,
+    follow: &Follow,
+    book: &'static Rulebook,
+    place: &Place,
+) -> Result<Done> {
     let from = read_cursor(dir, CURSOR)?;
     let end = follow.progress.end();
     let mut reader = Reader::at(&follow.log, from);
@@ -89,10 +97,18 @@ pub fn compact(dir: &Path, lake: &Path, follow: &Follow, book: &'static Rulebook
     };
     if sorter.count > 0 {
         let file = ImportFile {
-            name: format!("frames {}:{} to {}:{}", from.segment, from.offset, to.segment, to.offset),
+            name: format!(
+                "frames {}:{} to {}:{}",
+                from.segment, from.offset, to.segment, to.offset
+            ),
             // The range and the root of its last batch stand for every byte of it: batches are chained.
-            digest: blake3::hash(&[format!("{from:?}{to:?}").as_bytes(), &root].concat()).to_hex().to_string(),
-            declared: format!("hour-begin, UTC{:+}", f64::from(follow.utc_offset_minutes) / 60.0),
+            digest: blake3::hash(&[format!("{from:?}{to:?}").as_bytes(), &root].concat())
+                .to_hex()
+                .to_string(),
+            declared: format!(
+                "hour-begin, UTC{:+}",
+                f64::from(follow.utc_offset_minutes) / 60.0
+            ),
             parsed: Parsed {
                 series: sorter.rows.into_values().collect(),
                 stations: Vec::new(),
@@ -100,12 +116,22 @@ pub fn compact(dir: &Path, lake: &Path, follow: &Follow, book: &'static Rulebook
                 problems: Problems::default(),
             },
         };
-        let now = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+        let now = jiff::Timestamp::now()
+            .strftime("%Y-%m-%dT%H:%M:%SZ")
+            .to_string();
         let mut lake = Lake::open(lake)?;
         let known = lake.subjects();
-        let subjects: Vec<Subject> = sorter.subjects.into_values().filter(|s| !known.iter().any(|k| k.id == s.id)).collect();
+        let subjects: Vec<Subject> = sorter
+            .subjects
+            .into_values()
+            .filter(|s| !known.iter().any(|k| k.id == s.id))
+            .collect();
         let report = lake.import(vec![file], subjects, &|i| medium(book, i), &now)?;
-        (done.new, done.revised, done.known) = (report.values_new, report.values_revised, report.values_known);
+        (done.new, done.revised, done.known) = (
+            report.values_new,
+            report.values_revised,
+            report.values_known,
+        );
     }
     write_cursor(dir, CURSOR, to)?;
     Ok(done)
@@ -114,7 +140,9 @@ pub fn compact(dir: &Path, lake: &Path, follow: &Follow, book: &'static Rulebook
 /// Partition of an indicator; what no rule names is kept by span.
 fn medium(book: &Rulebook, indicator: &str) -> String {
     match indicator.rsplit_once('/') {
-        Some((_, span)) if book.vocabulary().indicator(indicator).is_none() => format!("device-{span}"),
+        Some((_, span)) if book.vocabulary().indicator(indicator).is_none() => {
+            format!("device-{span}")
+        }
         _ => miyun_assess::medium(book, indicator),
     }
 }
@@ -152,7 +180,11 @@ impl<'a> Sorter<'a> {
         let Some(subject) = subject else {
             return;
         };
-        let sent = r.unit.clone().map(|u| (u, false)).or_else(|| unit_of(self.book, device, &r.code, at_ms));
+        let sent = r
+            .unit
+            .clone()
+            .map(|u| (u, false))
+            .or_else(|| unit_of(self.book, device, &r.code, at_ms));
         let (sent, assumed) = sent.unwrap_or_else(|| ("1".into(), true));
         let (name, unit, micro) = self.name(device, r, &sent);
         let mut flag = flag(self.book, r.flag);
@@ -160,22 +192,26 @@ impl<'a> Sorter<'a> {
         if assumed && flag == Flag::Good && sent == "ng/m3" {
             flag = Flag::Suspect;
         }
-        let (Some(micro), Ok(indicator), Ok(unit_id)) = (micro, name.parse(), UnitId::new(&unit)) else {
+        let (Some(micro), Ok(indicator), Ok(unit_id)) = (micro, name.parse(), UnitId::new(&unit))
+        else {
             return;
         };
-        let rows = self.rows.entry((subject.clone(), name, unit)).or_insert_with(|| SeriesRows {
-            series: Series {
-                subject: subject.clone(),
-                indicator,
-                unit: unit_id,
-                interval: IntervalLabel::HourBegin,
-                utc_offset_minutes: self.offset,
-            },
-            label_s: Vec::new(),
-            value: Vec::new(),
-            flag: Vec::new(),
-            line: Vec::new(),
-        });
+        let rows = self
+            .rows
+            .entry((subject.clone(), name, unit))
+            .or_insert_with(|| SeriesRows {
+                series: Series {
+                    subject: subject.clone(),
+                    indicator,
+                    unit: unit_id,
+                    interval: IntervalLabel::HourBegin,
+                    utc_offset_minutes: self.offset,
+                },
+                label_s: Vec::new(),
+                value: Vec::new(),
+                flag: Vec::new(),
+                line: Vec::new(),
+            });
         // The last word of a run counts: a resent hour with another value is a correction.
         if rows.label_s.last() == Some(&r.label_s) {
             rows.label_s.pop();
@@ -199,20 +235,32 @@ impl<'a> Sorter<'a> {
     /// unit, everything else under the factor's own name in the unit of the device.
     fn name(&self, device: &Device, r: &Reading, sent: &str) -> (String, String, Option<i64>) {
         let words = self.book.vocabulary();
-        let own = (format!("{}-{}/{}", r.code, r.attribute, r.span.as_str()), sent.to_owned(), Some(r.micro));
+        let own = (
+            format!("{}-{}/{}", r.code, r.attribute, r.span.as_str()),
+            sent.to_owned(),
+            Some(r.micro),
+        );
         // Converted values of stacks are what limits speak of; others have only their mean.
-        let stack = device.last(&Property::Indicator(r.code.clone())).is_some_and(|i| i.ends_with("-stack"));
+        let stack = device
+            .last(&Property::Indicator(r.code.clone()))
+            .is_some_and(|i| i.ends_with("-stack"));
         let mean = if stack { "ZsAvg" } else { "Avg" };
         if r.span != Span::Hour || r.attribute != mean {
             return own;
         }
-        let Some(known) = device.last(&Property::Indicator(r.code.clone())).and_then(|i| words.indicator(i)) else {
+        let Some(known) = device
+            .last(&Property::Indicator(r.code.clone()))
+            .and_then(|i| words.indicator(i))
+        else {
             return own;
         };
-        let converted = words.unit(sent).zip(words.unit(known.unit.as_str())).and_then(|(a, b)| {
-            let c = unit::convert(Decimal::new(r.micro, 6), &a.unit, &b.unit, None, None).ok()?;
-            i64::try_from((c * Decimal::from(1_000_000)).round().mantissa()).ok()
-        });
+        let converted = words
+            .unit(sent)
+            .zip(words.unit(known.unit.as_str()))
+            .and_then(|(a, b)| {
+                let c = unit::convert(Decimal::new(r.micro, 6), a, b, None, None).ok()?;
+                i64::try_from((c * Decimal::from(1_000_000)).round().mantissa()).ok()
+            });
         match converted {
             Some(m) => (known.id.to_string(), known.unit.to_string(), Some(m)),
             None => own,
@@ -221,13 +269,24 @@ impl<'a> Sorter<'a> {
 
     fn subject(&self, id: &SubjectId, st: &str) -> Subject {
         let name = id.as_str().rsplit('/').next().unwrap_or(id.as_str());
-        let (zh, en) = if self.place.simulated { ("（模拟）", " (simulated)") } else { ("", "") };
+        let station = matches!(st, "21" | "22" | "23" | "24");
+        let (zh, en) = if self.place.simulated {
+            ("（模拟）", " (simulated)")
+        } else {
+            ("", "")
+        };
         Subject {
             id: id.clone(),
-            kind: if matches!(st, "21" | "22" | "23" | "24") { SubjectKind::Station } else { SubjectKind::Outlet },
+            kind: if station {
+                SubjectKind::Station
+            } else {
+                SubjectKind::Outlet
+            },
             name: Text::new(format!("{name}{zh}"), format!("{name}{en}")),
             jurisdiction: self.place.jurisdiction.clone(),
-            part_of: Some(self.place.city.clone()),
+            // A station counts in the city's means only once its place table says so: a micro sensor
+            // must not change the city's air.
+            part_of: (!station).then(|| self.place.city.clone()),
             district: None,
             lon_deg: None,
             lat_deg: None,
@@ -240,7 +299,12 @@ impl<'a> Sorter<'a> {
 
 /// What a data flag means for statistics (2017 table 8, as the rulebook has it).
 fn flag(book: &Rulebook, f: char) -> Flag {
-    match book.vocabulary().hj212.named("Flag", f.encode_utf8(&mut [0; 4])).map(|n| n.usable.as_str()) {
+    match book
+        .vocabulary()
+        .hj212
+        .named("Flag", f.encode_utf8(&mut [0; 4]))
+        .map(|n| n.usable.as_str())
+    {
         Some("yes") => Flag::Good,
         Some("no") => Flag::Invalid,
         _ => Flag::Suspect,

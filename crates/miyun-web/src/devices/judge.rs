@@ -1,0 +1,222 @@
+//! Hour values of outlets against what their permit or the discharge standard allows.
+
+use miyun_core::rule::InstrumentKind;
+use miyun_core::{Date, Decimal, JurisdictionId, RuleRef, SubjectId, unit};
+use miyun_gateway::registry::{Device, Property};
+use miyun_gateway::state::DeviceState;
+use miyun_rulebook::hj212::Known;
+use miyun_rulebook::{Query, Rulebook};
+use serde::Serialize;
+
+/// What an hour came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Outcome {
+    /// At or below the limit.
+    Attained,
+    /// Above it.
+    Exceeded,
+    /// The sender's flag says that it is no measurement.
+    Insufficient,
+    /// Start-up or shut-down is marked: the permit says what holds then, a person decides.
+    NeedsJudgement,
+    /// No rule limits it here.
+    NoLimit,
+}
+
+/// One judged hour.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Judged {
+    /// Indicator of the rulebook.
+    pub indicator: String,
+    /// Factor code.
+    pub code: String,
+    /// `ZsAvg` where the device converts, else `Avg`.
+    pub attribute: String,
+    /// Beginning of the hour, seconds since 1970 UTC.
+    pub label_s: i64,
+    /// Value in `unit`.
+    pub value: Decimal,
+    /// Unit of value and limit.
+    pub unit: String,
+    /// Limit, if any.
+    pub limit: Option<Decimal>,
+    /// Where it stands.
+    pub rule: Option<RuleRef>,
+    /// Flag as sent.
+    pub flag: char,
+    /// What it came to.
+    pub outcome: Outcome,
+}
+
+/// The unit in which a device sends a factor at a moment: its dated property, else the default of
+/// the standard, which the second value says.
+#[must_use]
+pub fn unit_of(book: &Rulebook, device: &Device, code: &str, at_ms: i64) -> Option<(String, bool)> {
+    if let Some(u) = device.at(&Property::Unit(code.to_owned()), at_ms) {
+        return Some((u.to_owned(), false));
+    }
+    match book.vocabulary().hj212.factor(code) {
+        Known::Factor(f) if !f.unit.is_empty() => Some((f.unit.clone(), true)),
+        _ => None,
+    }
+}
+
+/// True if a data flag lets a value count as a measurement (2017 table 8).
+#[must_use]
+pub fn usable(book: &Rulebook, flag: char) -> bool {
+    book.vocabulary()
+        .hj212
+        .named("Flag", flag.encode_utf8(&mut [0; 4]))
+        .is_some_and(|n| n.usable != "no")
+}
+
+/// The class of an outlet in a permit: the last part of its id.
+fn class(subject: Option<&str>) -> Option<String> {
+    subject
+        .and_then(|s| s.rsplit('/').next())
+        .map(str::to_owned)
+}
+
+/// The local date of an instant.
+#[must_use]
+pub fn date(label_s: i64, utc_offset_minutes: i32) -> Date {
+    let days = (label_s + i64::from(utc_offset_minutes) * 60).div_euclid(86_400);
+    jiff::civil::date(1970, 1, 1)
+        .saturating_add(jiff::Span::new().days(days.clamp(-700_000, 2_900_000)))
+}
+
+/// The limit of an hour value: the permit's if there is one, else the discharge standard's.
+#[must_use]
+pub fn limit(
+    book: &Rulebook,
+    place: &JurisdictionId,
+    subject: Option<&str>,
+    indicator: &str,
+    on: Date,
+) -> Option<(Decimal, String, RuleRef)> {
+    [InstrumentKind::Permit, InstrumentKind::DischargeStandard]
+        .into_iter()
+        .find_map(|kind| {
+            let q = Query {
+                indicator: indicator.parse().ok()?,
+                statistic: "hourly-mean".parse().ok()?,
+                jurisdiction: place.clone(),
+                class: class(subject),
+                on,
+                kind,
+            };
+            let r = book.resolve(&q).ok()?.decides;
+            Some((r.limit.value, r.limit.unit.to_string(), r.rule))
+        })
+}
+
+/// Where outlets lie and by which clock their days run.
+#[derive(Debug, Clone, Copy)]
+pub struct Place<'a> {
+    /// The law.
+    pub book: &'a Rulebook,
+    /// Jurisdiction.
+    pub jurisdiction: &'a JurisdictionId,
+    /// Zone.
+    pub utc_offset_minutes: i32,
+}
+
+/// Judges the hours of a device, newest first. `marks` are condition marks of the outlet, from
+/// whichever device sends them.
+#[must_use]
+pub fn judge(
+    p: Place<'_>,
+    device: &Device,
+    state: &DeviceState,
+    marks: &[(i64, String)],
+) -> Vec<Judged> {
+    let mut out = Vec::new();
+    for ((code, attribute), hours) in &state.hours {
+        // Where the device sends converted values, those are judged.
+        if attribute == "Avg" && state.hours.contains_key(&(code.clone(), "ZsAvg".into())) {
+            continue;
+        }
+        let Some(indicator) = device.last(&Property::Indicator(code.clone())) else {
+            continue;
+        };
+        for (label_s, (micro, flag)) in hours {
+            let at_ms = label_s * 1_000;
+            let Some((sent, _)) = unit_of(p.book, device, code, at_ms) else {
+                continue;
+            };
+            let raw = Decimal::new(*micro, 6).normalize();
+            let subject = device
+                .at(&Property::Subject, at_ms.max(device.since_ms))
+                .or(device.last(&Property::Subject));
+            let found = limit(
+                p.book,
+                p.jurisdiction,
+                subject,
+                indicator,
+                date(*label_s, p.utc_offset_minutes),
+            );
+            let words = p.book.vocabulary();
+            let converted = found.as_ref().and_then(|(_, to, _)| {
+                unit::convert(raw, words.unit(&sent)?, words.unit(to)?, None, None).ok()
+            });
+            let marked = marks
+                .iter()
+                .rev()
+                .find(|(from, _)| *from < label_s + 3_600)
+                .is_some_and(|(_, m)| !m.is_empty() && m != "N");
+            let (value, unit, limit, rule, outcome) = match (found, converted) {
+                (Some((limit, unit, rule)), Some(value)) => {
+                    let outcome = if !usable(p.book, *flag) {
+                        Outcome::Insufficient
+                    } else if value <= limit {
+                        Outcome::Attained
+                    } else if marked {
+                        Outcome::NeedsJudgement
+                    } else {
+                        Outcome::Exceeded
+                    };
+                    (value, unit, Some(limit), Some(rule), outcome)
+                }
+                _ => (raw, sent, None, None, Outcome::NoLimit),
+            };
+            out.push(Judged {
+                indicator: indicator.to_owned(),
+                code: code.clone(),
+                attribute: attribute.clone(),
+                label_s: *label_s,
+                value,
+                unit,
+                limit,
+                rule,
+                flag: *flag,
+                outcome,
+            });
+        }
+    }
+    out.sort_by(|a, b| (b.label_s, &a.code).cmp(&(a.label_s, &b.code)));
+    out
+}
+
+/// Marks of an outlet: those of all devices that measure it.
+#[must_use]
+pub fn marks(hub: &super::Hub, subject: Option<&str>) -> Vec<(i64, String)> {
+    let Some(subject) = subject.and_then(|s| s.parse::<SubjectId>().ok()) else {
+        return Vec::new();
+    };
+    let mut out: Vec<(i64, String)> = hub
+        .follow
+        .registry
+        .devices()
+        .iter()
+        .filter(|d| d.last(&Property::Subject) == Some(subject.as_str()))
+        .filter_map(|d| hub.follow.state.device(d.number))
+        .flat_map(|s| {
+            s.marks
+                .into_iter()
+                .flat_map(|(t, m)| m.into_iter().map(move |(_, v)| (t, v)))
+        })
+        .collect();
+    out.sort();
+    out
+}

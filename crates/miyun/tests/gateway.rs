@@ -1,0 +1,294 @@
+//! The gateway as a process: from a logger's frame to page, API, lake and proof, over a kill -9.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use miyun_hj212::{DeviceProfile, Message, Qn, Region, Stamp};
+
+const MN: &str = "010000A8900016F000169DC0";
+const TOKEN: &str = "a-token-of-the-test";
+
+fn miyun(lake: &Path, args: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_miyun"))
+        .arg("--lake")
+        .arg(lake)
+        .args(args)
+        .output()
+        .unwrap()
+}
+
+fn ok(lake: &Path, args: &[&str]) -> String {
+    let out = miyun(lake, args);
+    assert!(
+        out.status.success(),
+        "{args:?}: {}",
+        String::from_utf8_lossy(&out.stderr)
+    );
+    String::from_utf8(out.stdout).unwrap()
+}
+
+struct Gateway {
+    child: Child,
+    hj212: SocketAddr,
+    http: SocketAddr,
+}
+
+impl Drop for Gateway {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn start(lake: &Path) -> Gateway {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_miyun"))
+        .arg("--lake")
+        .arg(lake)
+        .args([
+            "gateway",
+            "run",
+            "--listen",
+            "127.0.0.1:0",
+            "--http",
+            "127.0.0.1:0",
+            "--simulated",
+            "--lake-every-s",
+            "1",
+        ])
+        .env("MIYUN_GATEWAY_TOKEN", TOKEN)
+        .stderr(Stdio::piped())
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    let (mut hj212, mut http) = (None, None);
+    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+    while http.is_none() {
+        let line = lines.next().unwrap().unwrap();
+        if let Some(a) = line.strip_prefix("HJ 212 on ") {
+            hj212 = a.parse().ok();
+        } else if let Some(a) = line.strip_prefix("pages on http://") {
+            http = a.split('/').next().unwrap().parse().ok();
+        }
+    }
+    // What it says later is read away, so that it never waits for a reader.
+    std::thread::spawn(move || lines.for_each(drop));
+    Gateway {
+        child,
+        hj212: hj212.unwrap(),
+        http: http.unwrap(),
+    }
+}
+
+fn local(minutes_ago: i64) -> jiff::civil::DateTime {
+    let t = jiff::Timestamp::now().as_second() - minutes_ago * 60;
+    jiff::tz::TimeZone::fixed(jiff::tz::offset(8))
+        .to_datetime(jiff::Timestamp::from_second(t).unwrap())
+}
+
+/// Sends hour means of SO2 and waits for 9014.
+fn hour(to: SocketAddr, n: i64, hours_ago: i64, value: &str, flag: &str) -> String {
+    let qn = Qn::new(local(0)).plus_ms(n);
+    let at = local(hours_ago * 60)
+        .with()
+        .minute(0)
+        .second(0)
+        .subsec_nanosecond(0)
+        .build()
+        .unwrap();
+    let f = Message::new("31", 2061, MN)
+        .qn(qn)
+        .pw("123456")
+        .ack(true)
+        .region(Region::new().item("DataTime", Stamp(at)).factor(
+            "a21026",
+            &[("Avg", &value), ("ZsAvg", &value), ("Flag", &flag)],
+        ))
+        .encode_whole(&DeviceProfile::default())
+        .unwrap();
+    let mut s = TcpStream::connect(to).unwrap();
+    s.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    s.write_all(&f).unwrap();
+    let mut bytes = [0; 512];
+    let n = s.read(&mut bytes).unwrap();
+    let text = String::from_utf8_lossy(&bytes[..n]).into_owned();
+    assert!(text.contains("CN=9014"), "{text}");
+    qn.to_string()
+}
+
+fn http(to: SocketAddr, request: &str) -> String {
+    let mut s = TcpStream::connect(to).unwrap();
+    s.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    s.write_all(request.as_bytes()).unwrap();
+    let mut out = Vec::new();
+    let _ = s.read_to_end(&mut out);
+    String::from_utf8_lossy(&out).into_owned()
+}
+
+fn get(to: SocketAddr, path: &str) -> String {
+    http(
+        to,
+        &format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"),
+    )
+}
+
+fn post(to: SocketAddr, path: &str, token: Option<&str>, body: &str) -> String {
+    let auth = token.map_or(String::new(), |t| format!("Authorization: Bearer {t}\r\n"));
+    http(
+        to,
+        &format!(
+            "POST {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: application/json\r\n{auth}Content-Length: {}\r\n\r\n{body}",
+            body.len()
+        ),
+    )
+}
+
+fn wait(what: &str, mut f: impl FnMut() -> bool) {
+    let until = Instant::now() + Duration::from_secs(60);
+    while !f() {
+        assert!(Instant::now() < until, "waited in vain: {what}");
+        std::thread::sleep(Duration::from_millis(200));
+    }
+}
+
+#[test]
+fn from_a_frame_to_page_api_lake_and_proof_over_a_kill() {
+    let dir = tempfile::tempdir().unwrap();
+    let lake = dir.path();
+    ok(
+        lake,
+        &[
+            "gateway",
+            "set",
+            MN,
+            "status=accepted",
+            "subject=linxi/outlet-7",
+            "unit.a21026=mg/m3",
+            "indicator.a21026=SO2-stack",
+            "--by",
+            "test",
+            "--why",
+            "test",
+        ],
+    );
+    let bad = miyun(
+        lake,
+        &["gateway", "set", MN, "edition=2020", "--by", "test"],
+    );
+    assert!(!bad.status.success() && String::from_utf8_lossy(&bad.stderr).contains("2017"));
+    let g = start(lake);
+    // The permit of outlet 7 allows 20 mg/m3.
+    let qn = hour(g.hj212, 1, 3, "15.5", "N");
+    hour(g.hj212, 2, 2, "25.5", "N");
+    hour(g.hj212, 3, 1, "99", "D");
+    wait("the state", || {
+        get(g.http, &format!("/api/v1/devices/{MN}")).contains("\"exceedance_hours\":1")
+    });
+    let outlet = get(g.http, "/en/outlets/linxi/outlet-7");
+    assert!(
+        outlet.contains("CN/sim/permit-outlet-7")
+            && outlet.contains("× exceeded")
+            && outlet.contains("SIMULATED"),
+        "{outlet}"
+    );
+    let page = get(g.http, "/zh/devices");
+    assert!(
+        page.contains(MN) && page.contains("已确认") && page.contains("content-security-policy")
+    );
+    assert!(get(g.http, &format!("/en/devices/{MN}")).contains("? not a measurement"));
+    assert!(get(g.http, "/en/devices/NOBODY").starts_with("HTTP/1.1 404"));
+    assert!(
+        get(
+            g.http,
+            &format!("/sta/v1.1/Datastreams('{MN}:a21026:ZsAvg:hour')/Observations?$count=true")
+        )
+        .contains("\"@iot.count\":3")
+    );
+    assert!(get(g.http, "/sta/v1.1/Things?$filter=x").contains("501"));
+    // A page that listens hears of the next frame.
+    let mut live = TcpStream::connect(g.http).unwrap();
+    live.set_read_timeout(Some(Duration::from_secs(20)))
+        .unwrap();
+    live.write_all(b"GET /live/devices HTTP/1.1\r\nHost: x\r\n\r\n")
+        .unwrap();
+    let document = r#"{"mn":"LAB-1","readings":[{"code":"a21026","span":"hour","time":"2026-03-01T08:00:00+08:00","value":"7.5","unit":"mg/m3","reviewed":true}]}"#;
+    assert!(post(g.http, "/api/v1/readings", None, document).contains("401"));
+    assert!(post(g.http, "/api/v1/readings", Some(TOKEN), document).contains("201 Created"));
+    assert!(post(g.http, "/api/v1/readings", Some(TOKEN), "{}").contains("422"));
+    let mut heard = String::new();
+    let mut bytes = [0; 4096];
+    while !heard.contains("LAB-1") {
+        let n = live.read(&mut bytes).unwrap();
+        assert!(n > 0, "{heard}");
+        heard.push_str(&String::from_utf8_lossy(&bytes[..n]));
+    }
+    // The proof, by the command line, against the root that the page shows.
+    let proof = lake.join("proof.json");
+    std::fs::write(
+        &proof,
+        ok(lake, &["gateway", "prove", "--mn", MN, "--qn", &qn]),
+    )
+    .unwrap();
+    let parsed: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(&proof).unwrap()).unwrap();
+    let root = parsed["day"]["root"].as_str().unwrap().to_owned();
+    assert!(get(g.http, "/api/v1/roots").contains(&root));
+    assert!(
+        ok(
+            lake,
+            &[
+                "gateway",
+                "verify",
+                proof.to_str().unwrap(),
+                "--root",
+                &root
+            ]
+        )
+        .contains("stands under the root")
+    );
+    assert!(
+        !miyun(
+            lake,
+            &[
+                "gateway",
+                "verify",
+                proof.to_str().unwrap(),
+                "--root",
+                &"0".repeat(64)
+            ]
+        )
+        .status
+        .success()
+    );
+    // Killed at once, then started again: the lake gets everything, once.
+    drop(g);
+    let g = start(lake);
+    hour(g.hj212, 4, 4, "10", "N");
+    let rows = || {
+        let out = miyun(
+            lake,
+            &[
+                "sql",
+                "select value, flag from observation where indicator = 'SO2-stack' and subject = 'linxi/outlet-7' order by time",
+                "--format",
+                "csv",
+            ],
+        );
+        String::from_utf8(out.stdout).unwrap()
+    };
+    wait("the lake", || rows().lines().count() == 5);
+    let all = rows();
+    for want in [
+        "10.000000,good",
+        "15.500000,good",
+        "25.500000,good",
+        "99.000000,invalid",
+    ] {
+        assert!(all.contains(want), "{all}");
+    }
+    ok(lake, &["gateway", "replay"]);
+    std::thread::sleep(Duration::from_secs(3));
+    assert_eq!(rows(), all, "read again, nothing is doubled");
+}
