@@ -23,6 +23,18 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// The word used in files.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Stack => "stack",
+            Self::Outfall => "outfall",
+            Self::AirStation => "air-station",
+            Self::Voc => "voc",
+            Self::Noise => "noise",
+        }
+    }
+
     /// System code (ST).
     #[must_use]
     pub fn system(self) -> &'static str {
@@ -135,6 +147,24 @@ impl Fault {
         Self::NoCrLf,
         Self::OddMn,
     ];
+
+    /// The word used in files.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::WrongCrc => "wrong-crc",
+            Self::Garbage => "garbage",
+            Self::CutFrames => "cut-frames",
+            Self::Reconnect => "reconnect",
+            Self::ClockOffset => "clock-offset",
+            Self::Duplicates => "duplicates",
+            Self::BackFill => "back-fill",
+            Self::Stuck => "stuck",
+            Self::Flags => "flags",
+            Self::NoCrLf => "no-cr-lf",
+            Self::OddMn => "odd-mn",
+        }
+    }
 }
 
 /// One device.

@@ -14,7 +14,7 @@ use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
 
 use super::Color;
-use super::fleet::Speaker;
+use super::fleet::{Outgoing, Speaker};
 use crate::out::{Format, Rows, print};
 
 #[derive(Args)]
@@ -71,6 +71,8 @@ struct Tally {
     answered: u64,
     /// Answers with an error code (9011 with QnRtn other than 1).
     refused: u64,
+    /// Requests of the host, each obeyed or refused.
+    requests: u64,
     unanswered: u64,
     reconnects: u64,
     failed_connections: u64,
@@ -120,6 +122,7 @@ impl Send {
                 ("answers asked for", t.asked.to_string()),
                 ("answered", t.answered.to_string()),
                 ("refused", t.refused.to_string()),
+                ("requests of the host", t.requests.to_string()),
                 ("unanswered", t.unanswered.to_string()),
                 ("reconnects", t.reconnects.to_string()),
                 ("failed connections", t.failed_connections.to_string()),
@@ -169,6 +172,7 @@ impl Send {
                 tally: Arc::clone(&tally),
                 start,
                 last_second: i64::from(self.minutes) * 60,
+                devices: self.devices.max(1),
                 pause,
                 wait: Duration::from_secs(self.wait_s),
             };
@@ -198,7 +202,7 @@ impl Send {
         let stream = door.open().await?;
         let (read, mut write) = tokio::io::split(stream);
         let waiting: Waiting = Arc::default();
-        let reader = tokio::spawn(answers(read, waiting, Arc::clone(tally)));
+        let reader = tokio::spawn(answers(read, waiting, Arc::clone(tally), None));
         write.write_all(&bytes).await?;
         {
             let mut t = lock(tally);
@@ -281,34 +285,52 @@ struct One {
     tally: Shared,
     start: DateTime,
     last_second: i64,
+    devices: usize,
     pause: Option<Duration>,
     wait: Duration,
 }
 
+/// A device's side of a connection; reports and answers to requests share it.
+type Writer = Arc<tokio::sync::Mutex<WriteHalf<Box<dyn Stream>>>>;
+
 struct Link {
-    write: WriteHalf<Box<dyn Stream>>,
+    write: Writer,
     reader: tokio::task::JoinHandle<()>,
 }
 
+/// What the reader of a connection needs to answer a host's requests.
+struct Ear {
+    speaker: Arc<Mutex<Speaker>>,
+    write: Writer,
+}
+
 impl One {
-    async fn open(&self, waiting: &Waiting) -> Result<Link> {
+    async fn open(&self, waiting: &Waiting, speaker: &Arc<Mutex<Speaker>>) -> Result<Link> {
         let (read, write) = tokio::io::split(self.door.open().await?);
-        let reader = tokio::spawn(answers(read, Arc::clone(waiting), Arc::clone(&self.tally)));
+        let write = Arc::new(tokio::sync::Mutex::new(write));
+        let ear = Ear {
+            speaker: Arc::clone(speaker),
+            write: Arc::clone(&write),
+        };
+        let (waiting, tally) = (Arc::clone(waiting), Arc::clone(&self.tally));
+        let reader = tokio::spawn(answers(read, waiting, tally, Some(ear)));
         Ok(Link { write, reader })
     }
 
     async fn run(self, device: Device) -> Result<()> {
         let waiting: Waiting = Arc::default();
-        let mut speaker = Speaker::new(device.clone());
-        let mut link = self.open(&waiting).await?;
+        let speaker = Arc::new(Mutex::new(Speaker::new(device.clone(), self.start)));
+        let mut link = self.open(&waiting, &speaker).await?;
         let begun = Instant::now();
         let mut sent = 0u32;
+        let share = device.number as f64 / self.devices as f64;
         for (second, act) in device.acts(self.start) {
             if second >= self.last_second {
                 break;
             }
             let due = match self.pause {
-                Some(pause) => begun + pause * sent,
+                // Devices begin one after the other within the first pause.
+                Some(pause) => begun + pause * sent + pause.mul_f64(share),
                 None => begun + Duration::from_secs(second.unsigned_abs()),
             };
             tokio::time::sleep_until(due.into()).await;
@@ -316,35 +338,32 @@ impl One {
                 Act::Reconnect => {
                     // Answers under way would be lost with the connection.
                     self.drained(&waiting, 0).await;
-                    link.write.shutdown().await.ok();
+                    link.write.lock().await.shutdown().await.ok();
                     link.reader.abort();
-                    link = self.open(&waiting).await?;
+                    link = self.open(&waiting, &speaker).await?;
                     lock(&self.tally).reconnects += 1;
                 }
-                Act::Noise(bytes) => link.write.write_all(&bytes).await?,
+                Act::Noise(bytes) => link.write.lock().await.write_all(&bytes).await?,
                 Act::Send(report) => {
                     self.drained(&waiting, WINDOW).await;
-                    let out = speaker.say(&report)?;
+                    let out = {
+                        let mut speaker = lock(&speaker);
+                        if speaker.holds_back(report.kind) {
+                            continue;
+                        }
+                        speaker.say(&report)?
+                    };
                     sent += out.frames as u32;
-                    let now = Instant::now();
-                    for qn in &out.waits {
-                        lock(&waiting).insert(qn.clone(), now);
-                    }
-                    {
-                        let mut t = lock(&self.tally);
-                        t.reports += 1;
-                        t.frames += out.frames as u64;
-                        t.bytes += out.bytes.len() as u64;
-                        t.asked += out.waits.len() as u64;
-                    }
-                    link.write.write_all(&out.bytes).await?;
+                    lock(&self.tally).reports += 1;
+                    note(&out, &waiting, &self.tally);
+                    link.write.lock().await.write_all(&out.bytes).await?;
                 }
             }
         }
         self.drained(&waiting, 0).await;
         let left = lock(&waiting).len() as u64;
         lock(&self.tally).unanswered += left;
-        link.write.shutdown().await.ok();
+        link.write.lock().await.shutdown().await.ok();
         link.reader.abort();
         Ok(())
     }
@@ -363,15 +382,45 @@ impl One {
     }
 }
 
-/// Reads answers until the connection ends.
-async fn answers(mut read: impl AsyncRead + Unpin, waiting: Waiting, tally: Shared) {
-    let profile = miyun_hj212::DeviceProfile::lenient();
+/// Counts what goes out and waits for its answers.
+fn note(out: &Outgoing, waiting: &Waiting, tally: &Shared) {
+    let now = Instant::now();
+    for qn in &out.waits {
+        lock(waiting).insert(qn.clone(), now);
+    }
+    let mut t = lock(tally);
+    t.frames += out.frames as u64;
+    t.bytes += out.bytes.len() as u64;
+    t.asked += out.waits.len() as u64;
+}
+
+/// Reads answers and requests until the connection ends.
+async fn answers(
+    mut read: impl AsyncRead + Unpin,
+    waiting: Waiting,
+    tally: Shared,
+    ear: Option<Ear>,
+) {
+    let mut profile = miyun_hj212::DeviceProfile::lenient();
+    if let Some(ear) = &ear {
+        profile.keys = lock(&ear.speaker).profile().keys.clone();
+    }
     let mut framer = Framer::new();
     let mut piece = [0; 4096];
     while let Ok(n @ 1..) = read.read(&mut piece).await {
         framer.push(&piece[..n]);
+        let mut replies = Vec::new();
         while let Some(event) = framer.next(&profile) {
             let Event::Frame(f) = event else { continue };
+            if let (Some(ear), Some(number)) = (&ear, f.cn_number())
+                && !cn::is_answer(number)
+            {
+                lock(&tally).requests += 1;
+                if let Ok(out) = lock(&ear.speaker).obey(&f) {
+                    replies.push(out);
+                }
+                continue;
+            }
             let mut t = lock(&tally);
             match f.cn_number() {
                 Some(cn::DATA_ANSWER | cn::NOTICE_ANSWER) => {
@@ -383,6 +432,13 @@ async fn answers(mut read: impl AsyncRead + Unpin, waiting: Waiting, tally: Shar
                 }
                 Some(cn::REQUEST_ANSWER) if f.global("QnRtn") != Some("1") => t.refused += 1,
                 _ => {}
+            }
+        }
+        for out in replies {
+            note(&out, &waiting, &tally);
+            let Some(ear) = &ear else { continue };
+            if ear.write.lock().await.write_all(&out.bytes).await.is_err() {
+                return;
             }
         }
     }
