@@ -98,7 +98,7 @@ fn main() -> ExitCode {
         Command::Forensics(c) => c.run(&lake),
         Command::Sql(c) => c.run(&lake),
         Command::Air(c) => c.run(&lake),
-        Command::Gateway(c) => c.run(&cli.lake),
+        Command::Gateway(c) => c.run(&lake),
         Command::Hj212(c) => c.run(),
         Command::Why(c) => c.run(&lake),
         Command::Replay(c) => c.run(&lake),
