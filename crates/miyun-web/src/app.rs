@@ -122,16 +122,72 @@ pub struct Client(pub IpAddr);
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
+/// What else stands behind the door of a platform, where it runs.
+#[derive(Default)]
+pub struct Doors {
+    /// The receiver of loggers.
+    pub devices: Option<Arc<crate::devices::Hub>>,
+    /// The carbon registry.
+    pub registry: Option<Arc<crate::registry::Desk>>,
+}
+
+impl Doors {
+    /// Their routes; what does not run here says how to start it.
+    fn routes(self) -> Router {
+        let devices = self.devices.map_or_else(
+            || {
+                absent(
+                    "/{lang}/devices",
+                    ("设备", "Devices"),
+                    "这里没有运行数据接收网关。用 miyun serve --gateway 127.0.0.1:7212 启动。",
+                    "No gateway runs here. Start one with miyun serve --gateway 127.0.0.1:7212.",
+                )
+            },
+            crate::devices::router,
+        );
+        let registry = self.registry.map_or_else(
+            || {
+                absent(
+                    "/{lang}/registry",
+                    ("碳登记", "Registry"),
+                    "这里没有打开碳登记簿。用 miyun registry init 建立，再用 miyun serve --registry 打开。",
+                    "No carbon registry is open here. Found one with miyun registry init and open it with miyun serve --registry.",
+                )
+            },
+            crate::registry::router,
+        );
+        devices.merge(registry)
+    }
+}
+
+/// A page that says what is not here.
+fn absent(
+    path: &str,
+    title: (&'static str, &'static str),
+    zh: &'static str,
+    en: &'static str,
+) -> Router {
+    let page = move |view: crate::shell::View| {
+        crate::server::shown(view, move |v| {
+            let title = v.tr(title.0, title.1);
+            let body = maud::html! { h1 { (title) } p.lead { (v.tr(zh, en)) } };
+            Ok(crate::server::Shown::new(title, false, body))
+        })
+    };
+    Router::new().route(path, get(page))
+}
+
 /// The routes of a platform with every layer around them.
 #[must_use]
-pub fn app(platform: Arc<Platform>) -> Router {
+pub fn app(platform: Arc<Platform>, doors: Doors) -> Router {
     let extra = Router::new()
         .route("/readyz", get(ready))
         .route("/metrics", get(metrics))
         .merge(auth::routes())
         .merge(jobs::routes())
         .merge(api::routes())
-        .with_state(Arc::clone(&platform));
+        .with_state(Arc::clone(&platform))
+        .merge(doors.routes());
     let uploads = api::upload_routes(Arc::clone(&platform));
     crate::server::router_with(Arc::clone(&platform.site), extra)
         .layer(RequestBodyLimitLayer::new(BODY_LEN_MAX))

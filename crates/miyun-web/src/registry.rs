@@ -174,15 +174,7 @@ pub fn standalone(desk: Arc<Desk>) -> Router {
         )
     };
     router(desk)
-        .route(
-            "/static/style.css",
-            get(|| async {
-                (
-                    [(header::CONTENT_TYPE, "text/css; charset=utf-8")],
-                    crate::shell::STYLE,
-                )
-            }),
-        )
+        .route("/static/{name}", get(crate::assets::file))
         .route("/healthz", get(|| async { "ok\n" }))
         .route(
             "/",

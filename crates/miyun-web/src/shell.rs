@@ -130,10 +130,12 @@ impl View {
 }
 
 /// Items of the navigation: path, Chinese, English.
-const NAV: [(&str, &str, &str); 7] = [
+const NAV: [(&str, &str, &str); 9] = [
     ("/", "概览", "Overview"),
     ("/map", "地图", "Map"),
     ("/air", "空气", "Air"),
+    ("/devices", "设备", "Devices"),
+    ("/registry", "碳登记", "Registry"),
     ("/articles", "文章", "Articles"),
     ("/rules", "规则", "Rulebook"),
     ("/data", "数据", "Data"),

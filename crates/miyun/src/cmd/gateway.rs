@@ -262,7 +262,7 @@ impl Run {
 
 /// Pages and API of a gateway that runs alone.
 fn site(hub: Arc<Hub>) -> axum::Router {
-    use axum::http::{HeaderName, HeaderValue, header};
+    use axum::http::{HeaderName, HeaderValue};
     use axum::response::Redirect;
     use axum::routing::get;
     use tower_http::set_header::SetResponseHeaderLayer;
@@ -274,7 +274,7 @@ fn site(hub: Arc<Hub>) -> axum::Router {
     };
     devices::router(hub)
         .route("/", get(|| async { Redirect::to("/zh/devices") }))
-        .route("/static/style.css", get(|| async { ([(header::CONTENT_TYPE, "text/css; charset=utf-8")], miyun_web::shell::STYLE) }))
+        .route("/static/{name}", get(miyun_web::assets::file))
         .route("/healthz", get(|| async { "ok\n" }))
         .layer(set("content-security-policy", "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"))
         .layer(set("x-content-type-options", "nosniff"))
@@ -445,6 +445,17 @@ const FLEET_INDICATORS: [(&str, &str, &str); 5] = [
     ("32", "w01018", "COD-effluent"),
     ("32", "w21003", "NH3N-effluent"),
 ];
+
+/// Registers the simulated fleet of the demonstration city, unless the gateway knows devices already.
+pub fn register_fleet(lake: &Path, count: u32, seed: u64, city: &str) -> Result<()> {
+    let dir = lake.join(FOLDER);
+    std::fs::create_dir_all(&dir).with_context(|| dir.display().to_string())?;
+    if !registry(&dir)?.devices().is_empty() {
+        return Ok(());
+    }
+    let city = city.to_owned();
+    Fleet { count, seed, city }.run(&dir)
+}
 
 impl Fleet {
     fn run(self, dir: &Path) -> Result<()> {

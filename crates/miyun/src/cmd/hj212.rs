@@ -5,7 +5,7 @@ mod decode;
 mod fleet;
 mod listen;
 mod members;
-mod send;
+pub mod send;
 mod show;
 
 pub use fleet::FLEET_KEY;

@@ -305,6 +305,13 @@ fn found(
     Ok(registry)
 }
 
+pub use serve::desk;
+
+/// Makes the simulated registry of the demonstration city in a new folder.
+pub fn demo(dir: &Path, seed: u64) -> Result<()> {
+    demo::Demo::of(dir, seed).run()
+}
+
 impl Registry {
     pub fn run(self: Box<Self>) -> Result<()> {
         match *self {

@@ -8,7 +8,7 @@ use miyun_core::subject::SubjectKind;
 use miyun_lake::Lake;
 use miyun_rulebook::Rulebook;
 use miyun_store::Store;
-use miyun_web::app::{Platform, app};
+use miyun_web::app::{Doors, Platform, app};
 use miyun_web::server::Site;
 use tokio::sync::watch;
 
@@ -30,6 +30,15 @@ pub struct Serve {
     /// Seed of the simulated city.
     #[arg(long, default_value_t = 1)]
     seed: u64,
+    /// Also receive HJ 212 at this address; with --demo at 127.0.0.1:7212 unless it says otherwise.
+    #[arg(long)]
+    gateway: Option<SocketAddr>,
+    /// Also open the carbon registry in this folder.
+    #[arg(long)]
+    registry: Option<PathBuf>,
+    /// Simulated loggers that stream into the gateway of --demo.
+    #[arg(long, default_value_t = 24)]
+    loggers: u32,
     /// Files or folders to import first.
     #[arg(long, num_args = 1..)]
     data: Vec<PathBuf>,
@@ -65,7 +74,69 @@ impl Serve {
             );
         }
         log(config.log);
-        tokio::runtime::Runtime::new()?.block_on(serve(&config, self.demo))
+        let around = Around::begin(&config, &self)?;
+        let served = tokio::runtime::Runtime::new()?.block_on(serve(&config, self.demo, &around));
+        drop(around);
+        served
+    }
+}
+
+/// What runs beside the pages: the gateway with its simulated loggers, the registry.
+#[derive(Default)]
+struct Around {
+    // Dropped in this order: loggers stop before the gateway that answers them.
+    loggers: Option<super::hj212::send::Streaming>,
+    gateway: Option<super::gateway::Begun>,
+    registry: Option<PathBuf>,
+}
+
+impl Around {
+    fn begin(config: &Config, c: &Serve) -> Result<Self> {
+        let mut around = Self::default();
+        let listen = c
+            .gateway
+            .or_else(|| c.demo.then(|| SocketAddr::from(([127, 0, 0, 1], 7212))));
+        if let Some(listen) = listen {
+            if c.demo {
+                super::gateway::register_fleet(&config.lake, c.loggers, c.seed, miyun_sim::CITY)?;
+            }
+            let settings = miyun_gateway::Settings {
+                listen: vec![listen],
+                ..miyun_gateway::Settings::default()
+            };
+            let how = super::gateway::How {
+                city: if c.demo {
+                    miyun_sim::CITY.into()
+                } else {
+                    c.how.city.clone()
+                },
+                jurisdiction: if c.demo {
+                    miyun_sim::JURISDICTION.into()
+                } else {
+                    "CN".into()
+                },
+                simulated: c.demo,
+                lake_every_s: 60,
+                token: std::env::var("MIYUN_GATEWAY_TOKEN").ok(),
+            };
+            around.gateway = Some(super::gateway::begin(&config.lake, settings, &how)?);
+            eprintln!("HJ 212 on {listen}");
+            if c.demo && c.loggers > 0 {
+                let to = listen.to_string();
+                around.loggers = Some(super::hj212::send::Streaming::begin(
+                    &to, c.loggers, c.seed,
+                )?);
+            }
+        }
+        around.registry = c.registry.clone();
+        if c.demo && around.registry.is_none() {
+            let dir = config.lake.join("registry");
+            if !dir.join("operator.key").exists() {
+                super::registry::demo(&dir, c.seed)?;
+            }
+            around.registry = Some(dir);
+        }
+        Ok(around)
     }
 }
 
@@ -82,7 +153,7 @@ fn log(format: LogFormat) {
     }
 }
 
-async fn serve(config: &Config, demo: bool) -> Result<()> {
+async fn serve(config: &Config, demo: bool, around: &Around) -> Result<()> {
     let lake = Lake::open(&config.lake)?;
     let subjects = lake.subjects();
     if !subjects.iter().any(|s| s.kind == SubjectKind::City) {
@@ -116,7 +187,17 @@ async fn serve(config: &Config, demo: bool) -> Result<()> {
         stop.clone(),
     ));
     let mut told = stop.clone();
-    let answers = miyun_web::listen::serve(listener, app(platform), async move {
+    let doors = Doors {
+        devices: around.gateway.as_ref().map(|g| Arc::clone(&g.hub)),
+        registry: match &around.registry {
+            Some(dir) => {
+                let base = format!("http://{}", config.listen);
+                Some(super::registry::desk(dir, None, Vec::new(), base).await?)
+            }
+            None => None,
+        },
+    };
+    let answers = miyun_web::listen::serve(listener, app(platform, doors), async move {
         let _ = told.wait_for(|s| *s).await;
     });
     let stopper = tokio::spawn(async move {

@@ -94,6 +94,12 @@ const WINDOW: usize = 64;
 trait Stream: AsyncRead + AsyncWrite + Unpin + std::marker::Send {}
 impl<T: AsyncRead + AsyncWrite + Unpin + std::marker::Send> Stream for T {}
 
+/// A fleet that streams in the background until this is dropped.
+pub struct Streaming {
+    stop: Option<tokio::sync::oneshot::Sender<()>>,
+    thread: Option<std::thread::JoinHandle<()>>,
+}
+
 impl Send {
     pub fn run(self) -> Result<()> {
         if self.rate.is_some_and(|r| !(r > 0.0 && r.is_finite())) {
@@ -449,4 +455,60 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex
         .lock()
         .unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+impl Streaming {
+    /// Streams the fleet of a seed to a host at its real pace. Host and fleet are one process, so
+    /// there is no end to wait for and no tally to print.
+    pub fn begin(to: &str, devices: u32, seed: u64) -> Result<Self> {
+        let send = Send {
+            to: to.to_owned(),
+            devices: devices as usize,
+            minutes: u32::MAX,
+            rate: None,
+            seed,
+            start: None,
+            clean: false,
+            file: None,
+            wait_s: 10,
+            tls: None,
+            tls_name: None,
+            format: Format::Table,
+            color: Color::Never,
+        };
+        let (stop, stopped) = tokio::sync::oneshot::channel();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
+        let thread = std::thread::Builder::new()
+            .name("miyun-loggers".into())
+            .spawn(move || {
+                runtime.block_on(async {
+                    let tally: Shared = Arc::default();
+                    tokio::select! {
+                        done = send.send(tally) => {
+                            if let Err(e) = done {
+                                tracing::warn!("simulated loggers: {e:#}");
+                            }
+                        }
+                        _ = stopped => {}
+                    }
+                });
+            })?;
+        Ok(Self {
+            stop: Some(stop),
+            thread: Some(thread),
+        })
+    }
+}
+
+impl Drop for Streaming {
+    fn drop(&mut self) {
+        if let Some(stop) = self.stop.take() {
+            let _ = stop.send(());
+        }
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
 }

@@ -28,10 +28,11 @@ pub struct Demo {
     #[arg(long, default_value_t = 1)]
     seed: u64,
     /// Units with a duty to surrender.
-    #[arg(long, default_value_t = 300, value_parser = clap::value_parser!(u64).range(10..=5000))]
+    #[arg(long, default_value_t = ENTERPRISES, value_parser = clap::value_parser!(u64).range(10..=5000))]
     enterprises: u64,
 }
 
+const ENTERPRISES: u64 = 300;
 const AUTHORITY: &str = "linxi-bureau";
 const PROGRAMME: &str = "LXA";
 
@@ -363,6 +364,15 @@ impl Stage<'_> {
 }
 
 impl Demo {
+    /// The market of a seed with a few hundred enterprises.
+    pub fn of(dir: &std::path::Path, seed: u64) -> Self {
+        Self {
+            dir: dir.to_owned(),
+            seed,
+            enterprises: ENTERPRISES,
+        }
+    }
+
     pub fn run(self) -> Result<()> {
         let started = std::time::Instant::now();
         let m = market(self.seed, usize::try_from(self.enterprises)?);

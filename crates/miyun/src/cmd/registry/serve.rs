@@ -9,6 +9,7 @@ use anyhow::{Context, Result};
 use clap::Args;
 use miyun_registry::mirror;
 use miyun_registry::read::{ReadModel, Snapshot};
+use miyun_registry::service::Registry as Service;
 use miyun_web::registry::{Desk, standalone};
 
 use crate::out::line;
@@ -94,21 +95,7 @@ impl Serve {
             .base
             .unwrap_or_else(|| format!("http://{}", self.listen));
         tokio::runtime::Runtime::new()?.block_on(async {
-            let read = ReadModel::open(&url).await?;
-            let desk = Desk::open(Arc::clone(&registry), read, mirrors, base).await?;
-            // What only the passing of time makes due must not wait for somebody's request.
-            let ticking = Arc::clone(&registry);
-            tokio::spawn(async move {
-                loop {
-                    tokio::time::sleep(Duration::from_secs(60)).await;
-                    let registry = Arc::clone(&ticking);
-                    match tokio::task::spawn_blocking(move || registry.tick()).await {
-                        Ok(Ok(_)) => {}
-                        Ok(Err(e)) => eprintln!("miyun: {e}"),
-                        Err(e) => eprintln!("miyun: {e}"),
-                    }
-                }
-            });
+            let desk = begin(registry, &url, mirrors, base).await?;
             let listener = tokio::net::TcpListener::bind(self.listen).await?;
             eprintln!("http://{}/", listener.local_addr()?);
             axum::serve(listener, standalone(desk))
@@ -120,4 +107,40 @@ impl Serve {
             Ok(())
         })
     }
+}
+
+/// The desk of an open registry, with its read model up to date and its clock ticking: what only the
+/// passing of time makes due must not wait for somebody's request.
+async fn begin(
+    registry: Arc<Service>,
+    url: &str,
+    mirrors: Vec<mirror::Mirror>,
+    base: String,
+) -> Result<Arc<Desk>> {
+    let read = ReadModel::open(url).await?;
+    let desk = Desk::open(Arc::clone(&registry), read, mirrors, base).await?;
+    tokio::spawn(async move {
+        loop {
+            tokio::time::sleep(Duration::from_secs(60)).await;
+            let registry = Arc::clone(&registry);
+            match tokio::task::spawn_blocking(move || registry.tick()).await {
+                Ok(Ok(_)) => {}
+                Ok(Err(e)) => eprintln!("miyun: {e}"),
+                Err(e) => eprintln!("miyun: {e}"),
+            }
+        }
+    });
+    Ok(desk)
+}
+
+/// The desk of the registry in a folder, for `miyun serve`.
+pub async fn desk(
+    dir: &std::path::Path,
+    read_model: Option<String>,
+    mirrors: Vec<mirror::Mirror>,
+    base: String,
+) -> Result<Arc<Desk>> {
+    let (registry, recovery) = super::open(dir)?;
+    eprintln!("registry: {recovery}");
+    begin(Arc::new(registry), &url(dir, read_model), mirrors, base).await
 }
