@@ -50,7 +50,7 @@ pub(crate) fn repeated(network: &Network<'_>, hours: usize, p: &Copied) -> Vec<F
                 .weighs(weight, n as f64 * share / p.repeat_share_min)
                 .because(
                     format!("{n} 小时内全网各序列中有 {:.0} %（{same} / {all}）与前一小时完全相同：是填补而不是测得", 100.0 * share),
-                    format!("{:.0} % of all series of the network ({same} of {all}) repeat the hour before, in {n} hours: filled in, not measured", 100.0 * share),
+                    format!("{:.0} % of all series of the network ({same} of {all}) repeat the hour before, {n} h long: filled in, not measured", 100.0 * share),
                 ),
         );
     }

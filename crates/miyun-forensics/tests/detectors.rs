@@ -371,3 +371,48 @@ fn parameters_are_data() {
         [("x/0".into(), 100, 101)]
     );
 }
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(64))]
+
+    /// Whatever the values, a look ends, stays within the record and says the same twice.
+    #[test]
+    fn any_values_are_looked_at(
+        seed in 0u64..1_000,
+        stations in 1usize..5,
+        palette in proptest::collection::vec(
+            proptest::prop_oneof![
+                proptest::prelude::Just(MISSING),
+                proptest::prelude::Just(i64::MAX),
+                proptest::prelude::Just(i64::MIN + 1),
+                proptest::prelude::Just(0),
+                -5 * ONE..5 * ONE,
+                0..2_000 * ONE,
+            ],
+            1..12,
+        ),
+    ) {
+        let mut c = City::lively(stations, &["PM2.5", "PM10", "O3"], seed);
+        let mut r = Random::new(seed + 1);
+        for series in c.values.iter_mut().flatten() {
+            // Stretches of the palette among lively hours.
+            let mut h = 0;
+            while h < series.len() {
+                h += (r.uniform() * 60.0) as usize;
+                let value = palette[(r.uniform() * palette.len() as f64) as usize];
+                let end = (h + (r.uniform() * 40.0) as usize).min(series.len());
+                if h < end {
+                    series[h..end].fill(value);
+                }
+                h = end.max(h + 1);
+            }
+        }
+        let found = c.look();
+        for f in &found {
+            proptest::prop_assert!(f.first <= f.last && f.last < HOURS, "{f:?}");
+            proptest::prop_assert!(!f.reason.zh.is_empty() && !f.reason.en.is_empty());
+            proptest::prop_assert!(!f.score.is_nan());
+        }
+        proptest::prop_assert_eq!(found, c.look());
+    }
+}

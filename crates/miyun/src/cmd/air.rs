@@ -217,11 +217,16 @@ impl Evaluate {
         let requests = self.common.requests(self.period, self.how.interval)?;
         let (record, evaluations) = run(&lake, &requests)?;
         let now = super::now();
-        let findings = forensics::look(Rulebook::embedded(), &lake, &record, &now)?
-            .findings
+        let found = if self.common.as_known_on.is_some() {
+            // What was known then is looked at and not kept: the log says what holds now.
+            forensics::inspect(Rulebook::embedded(), &record)
+        } else {
+            forensics::look(Rulebook::embedded(), &lake, &record, &now)?.findings
+        };
+        let findings: Vec<_> = found
             .into_iter()
             .filter(|f| forensics::within(f, &self.period))
-            .collect::<Vec<_>>();
+            .collect();
         for ev in &evaluations {
             let ids: Vec<u8> = ev
                 .assessments

@@ -266,7 +266,7 @@ fn doubts(findings: &[FindingRow]) -> String {
         return String::new();
     }
     let mut out = format!(
-        "\ndoubts about the evidence ({} findings; nothing was left out for them)\n",
+        "\ndoubts about the evidence (findings: {}; nothing was left out for them)\n",
         findings.len()
     );
     for f in findings.iter().take(LISTED) {
