@@ -105,12 +105,24 @@ impl CrcSet {
             .unwrap_or(CrcDialect::Hj212)
     }
 
-    /// The dialect of the set that gives `wire` for `segment`.
+    /// The dialect of the set that gives `wire` for `segment`. Each algorithm runs at most once.
     #[must_use]
     pub fn fits(self, segment: &[u8], wire: u16) -> Option<CrcDialect> {
-        CrcDialect::ALL
-            .into_iter()
-            .find(|d| self.has(*d) && d.of(segment) == wire)
+        use CrcDialect as D;
+        let standard = hj212(segment);
+        if standard == wire && self.has(D::Hj212) {
+            return Some(D::Hj212);
+        }
+        if self.has(D::ModbusLowFirst) || self.has(D::ModbusHighFirst) {
+            let other = modbus(segment);
+            if other.swap_bytes() == wire && self.has(D::ModbusLowFirst) {
+                return Some(D::ModbusLowFirst);
+            }
+            if other == wire && self.has(D::ModbusHighFirst) {
+                return Some(D::ModbusHighFirst);
+            }
+        }
+        (standard.swap_bytes() == wire && self.has(D::Hj212Swapped)).then_some(D::Hj212Swapped)
     }
 }
 
@@ -175,10 +187,36 @@ pub fn hj212(segment: &[u8]) -> u16 {
     TABLE[usize::from(high)]
 }
 
-/// CRC-16/MODBUS of `segment`.
+/// `SLICES[k][x]`: the register that byte `x` leaves after `k` zero bytes.
+const SLICES: [[u16; 256]; 8] = {
+    let mut s = [TABLE; 8];
+    let mut k = 1;
+    while k < 8 {
+        let mut x = 0;
+        while x < 256 {
+            let before = s[k - 1][x];
+            s[k][x] = (before >> 8) ^ TABLE[(before & 0xFF) as usize];
+            x += 1;
+        }
+        k += 1;
+    }
+    s
+};
+
+/// CRC-16/MODBUS of `segment`, eight bytes a step.
 #[must_use]
 pub fn modbus(segment: &[u8]) -> u16 {
-    segment.iter().fold(0xFFFF, |reg: u16, b| {
+    let mut reg = 0xFFFFu16;
+    let (words, rest) = segment.as_chunks::<8>();
+    for w in words {
+        let [low, high] = reg.to_le_bytes();
+        let w = [w[0] ^ low, w[1] ^ high, w[2], w[3], w[4], w[5], w[6], w[7]];
+        reg = 0;
+        for (k, b) in w.into_iter().enumerate() {
+            reg ^= SLICES[7 - k][usize::from(b)];
+        }
+    }
+    rest.iter().fold(reg, |reg, b| {
         (reg >> 8) ^ TABLE[usize::from((reg ^ u16::from(*b)) as u8)]
     })
 }
@@ -235,7 +273,24 @@ mod tests {
         assert_eq!(hj212(b""), bitwise(b""));
     }
 
+    /// CRC-16/MODBUS, one bit at a time.
+    fn modbus_bitwise(segment: &[u8]) -> u16 {
+        segment.iter().fold(0xFFFF, |reg: u16, b| {
+            (0..8).fold(reg ^ u16::from(*b), |reg, _| {
+                (reg >> 1) ^ if reg & 1 == 1 { 0xA001 } else { 0 }
+            })
+        })
+    }
+
     proptest! {
+        #[test]
+        fn slices_equal_single_bits(bytes in proptest::collection::vec(any::<u8>(), 0..100)) {
+            prop_assert_eq!(modbus(&bytes), modbus_bitwise(&bytes));
+            for d in CrcDialect::ALL {
+                prop_assert!(CrcSet::only(d).fits(&bytes, d.of(&bytes)) == Some(d));
+            }
+        }
+
         #[test]
         fn folding_equals_the_annex(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
             prop_assert_eq!(hj212(&bytes), bitwise(&bytes));

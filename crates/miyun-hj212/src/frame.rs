@@ -140,19 +140,22 @@ fn region_end(segment: &[u8], from: usize) -> Option<usize> {
     }
 }
 
-/// True if `region` can be text that nobody encrypted.
-fn looks_plain(region: &[u8]) -> bool {
-    let Some(first) = region.get(..sm4::GROUP) else {
-        return true; // no whole group: nothing to encrypt
-    };
-    if first.iter().all(|b| (0x20..0x7F).contains(b)) {
-        return true;
-    }
-    if region.iter().any(|b| *b < b' ' && !b.is_ascii_whitespace()) {
-        return false;
-    }
-    std::str::from_utf8(region).is_ok()
-        || region.contains(&b'=') && !encoding_rs::GB18030.decode_without_bom_handling(region).1
+/// True if the first group of `region` is printable ASCII, or there is no whole group: nobody
+/// encrypted it.
+fn begins_plain(region: &[u8]) -> bool {
+    region
+        .get(..sm4::GROUP)
+        .is_none_or(|first| first.iter().all(|b| (0x20..0x7F).contains(b)))
+}
+
+/// True if `region` can be text in any encoding. Costs a decoding: only for what a check fits.
+fn can_be_text(region: &[u8]) -> bool {
+    let control = |b: &u8| *b < b' ' && !b.is_ascii_whitespace();
+    begins_plain(region)
+        || !region.iter().any(control)
+            && (std::str::from_utf8(region).is_ok()
+                || region.contains(&b'=')
+                    && !encoding_rs::GB18030.decode_without_bom_handling(region).1)
 }
 
 /// Examines `raw` (from `##` to the check, nothing after it). The plain segment of an encrypted
@@ -194,10 +197,16 @@ pub(crate) fn examine<P: Profiles + ?Sized>(
         keyed: !profile.keys.is_empty(),
     };
     let text_form = region.starts_with(b"{0x") || region.starts_with(b"{0X");
-    if !text_form && looks_plain(region) {
+    if !text_form && begins_plain(region) {
         checked.dialect = fit(profile, segment, wire)?;
     } else {
-        open(&mut checked, profile, segment, text_form, plain)?;
+        // Text that begins with other letters: its check fits as it is. A ciphertext's does so
+        // once in 256 times, and is no text then.
+        let plain_fits = profile.crc.fits(segment, wire).filter(|_| !text_form);
+        match plain_fits.filter(|_| can_be_text(region)) {
+            Some(d) => checked.dialect = d,
+            None => open(&mut checked, profile, segment, text_form, plain)?,
+        }
     }
     if !head.is_ascii() {
         return Err((Reason::HeadNotAscii, Some(checked.dialect)));
@@ -230,7 +239,14 @@ fn open(
 ) -> Result<(), (Reason, Option<CrcDialect>)> {
     let region = &segment[checked.region_from..checked.region_to];
     if profile.keys.is_empty() {
-        return Err((Reason::NoKey, None));
+        // Bytes that are text after all were damaged; anything else wants a key.
+        let damaged = !text_form && std::str::from_utf8(region).is_ok();
+        let reason = if damaged {
+            Reason::BadCrc
+        } else {
+            Reason::NoKey
+        };
+        return Err((reason, None));
     }
     let keys = [&profile.keys.current, &profile.keys.previous];
     for (k, key) in keys.into_iter().enumerate() {
@@ -248,7 +264,7 @@ fn open(
         let region_to = plain.len();
         plain.extend_from_slice(&segment[checked.region_to..]);
         if let Some(d) = profile.crc.fits(plain, checked.wire)
-            && looks_plain(&plain[checked.region_from..region_to])
+            && can_be_text(&plain[checked.region_from..region_to])
         {
             checked.dialect = d;
             checked.cipher = Some(if text_form {

@@ -167,16 +167,17 @@ fn walk<'a>(region: &'a str, mut say: impl FnMut(FindingCode, &'a str)) {
     let mut few: [&str; FEW] = [""; FEW];
     let mut count = 0;
     let mut many: Vec<&str> = Vec::new();
-    let mut mask = 0u64;
+    let mut mask = [0u64; 4];
     for item in Items::new(region) {
         let Some(value) = item.value else {
             say(FindingCode::CpBareToken, item.key);
             continue;
         };
         // Only if the key's mark was seen before can the key itself have been.
-        let mark = 1u64 << (key_mark(item.key) & 63);
-        let maybe = mask & mark != 0;
-        mask |= mark;
+        let mark = key_mark(item.key);
+        let (word, bit) = (&mut mask[mark / 64], 1u64 << (mark % 64));
+        let maybe = *word & bit != 0;
+        *word |= bit;
         if count < FEW {
             if maybe && few[..count].contains(&item.key) {
                 say(FindingCode::CpDuplicateKey, item.key);
@@ -224,10 +225,16 @@ fn walk<'a>(region: &'a str, mut say: impl FnMut(FindingCode, &'a str)) {
     }
 }
 
-fn key_mark(key: &str) -> u32 {
-    key.bytes().fold(0x811c_9dc5u32, |h, b| {
-        (h ^ u32::from(b)).wrapping_mul(0x0100_0193)
-    }) >> 13
+/// A number of 0 to 255 that equal keys share: the last eight bytes, which differ between the
+/// attributes of one factor and between factors, mixed by a multiplication.
+#[inline]
+fn key_mark(key: &str) -> usize {
+    let bytes = key.as_bytes();
+    let word = match bytes.last_chunk::<8>() {
+        Some(last) => u64::from_le_bytes(*last),
+        None => bytes.iter().fold(0, |w, b| w << 8 | u64::from(*b)),
+    };
+    (word.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 56) as usize
 }
 
 #[cfg(test)]

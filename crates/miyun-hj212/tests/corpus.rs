@@ -101,6 +101,55 @@ fn misprints_of_the_examples_are_read() {
     assert_eq!(f.cn(), Some("2031"));
 }
 
+#[test]
+fn text_in_gb18030_is_read_and_said() {
+    // "清洗" in GB18030 is C7 E5 CF B4.
+    let mut segment = b"QN=20240318054900163;ST=32;CN=3020;PW=857484;MN=041FFC9BF2E4167862DCF19D;Flag=5;CP=&&i11001-Info=//".to_vec();
+    segment.extend_from_slice(&[0xC7, 0xE5, 0xCF, 0xB4]);
+    segment.extend_from_slice(b"//&&");
+    let mut bytes = format!("##{:04}", segment.len()).into_bytes();
+    bytes.extend_from_slice(&segment);
+    bytes.extend_from_slice(format!("{:04X}\r\n", miyun_hj212::crc::hj212(&segment)).as_bytes());
+    let mut plain = Vec::new();
+    let f = decode(&bytes, &DeviceProfile::default(), &mut plain).unwrap();
+    assert_eq!(f.items().next().unwrap().log(), Some("清洗"));
+    assert_eq!(f.check().iter().collect::<Vec<_>>(), [C::EncodingGb18030]);
+}
+
+#[test]
+fn what_contradicts_the_register_is_said() {
+    let bytes = b"##0087QN=20240601085857223;ST=32;CN=1011;PW=123456;MN=010000A8900016F000169DC0;Flag=9;CP=&&&&2200\r\n";
+    let found = |edition| {
+        let mut plain = Vec::new();
+        let profile = DeviceProfile::of(edition);
+        decode(bytes, &profile, &mut plain)
+            .unwrap()
+            .findings
+            .has(C::EditionMismatch)
+    };
+    assert!(
+        found(Edition::E2017),
+        "a surface-water station of 2017 with Flag=9 is told, not lost"
+    );
+    assert!(!found(Edition::E2025));
+    let mut m = miyun_hj212::Message::new("31", 2051, "010000A8900016F000169DC0")
+        .region(miyun_hj212::Region::new().item("DataTime", "20260301080000"));
+    m.back_fill = true;
+    let late = m.encode_whole(&DeviceProfile::of(Edition::E2025)).unwrap();
+    let mut plain = Vec::new();
+    let f = decode(&late, &DeviceProfile::of(Edition::E2025), &mut plain).unwrap();
+    assert!(f.is_back_fill() && !f.findings.has(C::RfOutsideEdition));
+    let mut plain = Vec::new();
+    let f = decode(&late, &DeviceProfile::of(Edition::E2017), &mut plain).unwrap();
+    assert!(f.findings.has(C::RfOutsideEdition));
+    assert!(
+        !m.encode_whole(&DeviceProfile::of(Edition::E2017))
+            .unwrap()
+            .windows(3)
+            .any(|w| w == b"RF=")
+    );
+}
+
 /// HJ 212-2025 annex A.2: the bytes printed as `{0xE4,...}`, placed raw; then length 0234 fits.
 const CIPHER: &str = "e43e159acfab242cb53155fb8b9281a1a242577abfaed881be88b72d69fc55ed1a80119faac8b3cd33d285cc76f57f2ca7f88b9573c6647e0f07e24609bd6b63eb20c5b9784f28e71d2f4994ff61d9e13b391a1d2a454b65388d5d9435dbf021528c7bf9755ef16518710c0c0acade";
 

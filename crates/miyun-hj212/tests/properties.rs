@@ -82,6 +82,8 @@ fn message(values: &[(String, i64)], cn: u16, ack: bool) -> Message {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(100))]
+
     #[test]
     fn no_bytes_make_it_panic(bytes in soup()) {
         let mut plain = Vec::new();

@@ -94,6 +94,35 @@ fn codes_are_looked_up() {
     );
 }
 
+#[test]
+fn the_fleet_names_its_faults() {
+    let list = |seed: &str| -> Value {
+        let out = fed(
+            &[
+                "fleet",
+                "--devices",
+                "200",
+                "--seed",
+                seed,
+                "--format",
+                "json",
+            ],
+            "",
+        );
+        serde_json::from_slice(&out.stdout).unwrap()
+    };
+    let fleet = list("5");
+    assert_eq!(fleet, list("5"));
+    assert_ne!(fleet, list("6"));
+    let all = fleet.as_array().unwrap();
+    assert_eq!(all.len(), 200);
+    assert!(all.iter().any(|d| d["fault"] == "back-fill"));
+    assert!(
+        all.iter()
+            .any(|d| d["encrypted"] == true && d["edition"] == 2025)
+    );
+}
+
 /// A listening host and the address that the system gave it.
 struct Host {
     child: Child,
