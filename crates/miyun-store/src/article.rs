@@ -226,6 +226,9 @@ impl ArticleContent {
             if t.body.len() > BODY_LEN_MAX {
                 return fail("body", "is longer than 1 MiB");
             }
+            if t.body.contains('\0') {
+                return fail("body", "holds a NUL character");
+            }
         }
         let lists = [
             ("regions", self.regions.len()),

@@ -96,7 +96,7 @@ pub struct Hit {
 }
 
 /// A page of a search.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub struct ArticlePage {
     /// Articles in all.
     pub total: u64,
@@ -198,6 +198,18 @@ impl Store {
     /// # Errors
     /// [`StoreError`] if the database fails.
     pub async fn find_articles(&self, q: &ArticleQuery) -> Result<ArticlePage, StoreError> {
+        let asked = [
+            &q.text,
+            &q.region,
+            &q.topic,
+            &q.source,
+            &q.publisher,
+            &q.number,
+        ];
+        if asked.into_iter().flatten().any(|t| t.contains('\0')) {
+            // No stored text holds one.
+            return Ok(ArticlePage::default());
+        }
         let text = q.text.as_deref().map(str::trim).filter(|t| !t.is_empty());
         let phrase = text.map(|t| t.chars().take(200).collect::<String>().to_lowercase());
         let terms = phrase.as_deref().map(words::of_query).unwrap_or_default();

@@ -69,7 +69,7 @@ impl Store {
         let row = sqlx::query(
             "SELECT article FROM article_facet WHERE kind = 'number' AND value = $1 ORDER BY article LIMIT 1",
         )
-        .bind(number.trim())
+        .bind(number.trim().replace('\0', ""))
         .fetch_optional(&self.pool)
         .await?;
         row.map(|r| R("article_facet", &r).parse("article"))

@@ -31,7 +31,7 @@ impl Store {
         content.check()?;
         let document = json("article_version", content)?;
         let digest = blake3::hash(document.as_bytes()).to_hex().to_string();
-        let note: String = note.trim().chars().take(1_000).collect();
+        let note: String = plain(note).chars().take(1_000).collect();
         let mut tx = self.begin().await?;
         self.serialize(&mut tx, LOCK).await?;
         let id = match id {
@@ -163,7 +163,7 @@ impl Store {
         .bind(state)
         .bind(by.as_str())
         .bind(stamp(at))
-        .bind(reason.trim())
+        .bind(plain(reason))
         .execute(&mut *tx)
         .await?;
         if approve {
@@ -197,7 +197,7 @@ impl Store {
         .bind(id.as_str())
         .bind(stamp(at))
         .bind(by.as_str())
-        .bind(reason.trim())
+        .bind(plain(reason))
         .execute(&mut *tx)
         .await?;
         self.unindex(&mut tx, id).await?;
@@ -327,6 +327,11 @@ impl Store {
         tx.commit().await?;
         Ok(rows.len() as u64)
     }
+}
+
+/// A text as it is stored: PostgreSQL's hold no NUL.
+fn plain(text: &str) -> String {
+    text.trim().replace('\0', "")
 }
 
 /// The words of a text, each once.

@@ -120,16 +120,19 @@ impl Store {
             None => (1, String::new()),
         };
         let at = stamp(at);
-        let detail: String = deed.detail.chars().take(4_000).collect();
-        let fields = [
-            &at,
+        // PostgreSQL's texts hold no NUL, and nobody needs a novel here.
+        let plain = |t: &str| t.chars().filter(|c| *c != '\0').take(4_000).collect();
+        let texts: [String; 6] = [
             deed.actor,
             deed.action,
             deed.object,
-            &detail,
+            deed.detail,
             deed.request,
             deed.address,
-        ];
+        ]
+        .map(plain);
+        let [actor, action, object, detail, request, address] = &texts;
+        let fields = [&at, actor, action, object, detail, request, address].map(String::as_str);
         let this = digest(&previous, seq, fields);
         let mut insert = sqlx::query(
             "INSERT INTO audit (seq, at, actor, action, object, detail, request, address, previous, digest) \

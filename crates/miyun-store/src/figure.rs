@@ -5,6 +5,7 @@ use jiff::Timestamp;
 use miyun_core::{Assessment, Decimal, IndicatorId, Period, StatisticId, SubjectId};
 use serde::{Deserialize, Serialize};
 use sqlx::any::AnyRow;
+use sqlx::{Any, Transaction};
 
 use crate::row::{R, json, stamp};
 use crate::{FigureId, Store, StoreError};
@@ -119,9 +120,25 @@ impl Store {
         reason: &str,
         at: Timestamp,
     ) -> Result<bool, StoreError> {
-        let document = json("figure", assessment)?;
         let mut tx = self.begin().await?;
-        self.serialize(&mut tx, 2).await?;
+        let done = self
+            .publish_in(&mut tx, key, assessment, by, reason, at)
+            .await?;
+        tx.commit().await?;
+        Ok(done)
+    }
+
+    pub(crate) async fn publish_in(
+        &self,
+        tx: &mut Transaction<'static, Any>,
+        key: &FigureKey,
+        assessment: &Assessment,
+        by: &str,
+        reason: &str,
+        at: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let document = json("figure", assessment)?;
+        self.serialize(tx, 2).await?;
         let last = sqlx::query(sqlx::AssertSqlSafe(format!(
             "SELECT assessment, published_at FROM figure WHERE {KEY} ORDER BY published_at DESC, id DESC LIMIT 1"
         )))
@@ -130,7 +147,7 @@ impl Store {
         .bind(key.statistic.as_str())
         .bind(key.period.to_string())
         .bind(&key.edition)
-        .fetch_optional(&mut *tx)
+        .fetch_optional(&mut **tx)
         .await?;
         if let Some(row) = &last {
             let r = R("figure", row);
@@ -170,9 +187,8 @@ impl Store {
         .bind(stamp(at))
         .bind(by)
         .bind(reason.trim())
-        .execute(&mut *tx)
+        .execute(&mut **tx)
         .await?;
-        tx.commit().await?;
         Ok(true)
     }
 

@@ -42,7 +42,7 @@ pub use job::{Job, JobKind, JobState};
 pub use key::{ApiKey, KeyOwner, NewKey};
 pub use media::Media;
 pub use people::{Grant, NewPerson, Person, Role};
-pub use proposal::{Decision, NewProposal, Proposal};
+pub use proposal::{Decision, Effect, NewProposal, Proposal};
 pub use session::{NewSession, Session, SignIn};
 pub use social::{Collection, LikeOutcome, VISITOR_LIKES_PER_PREFIX_MAX};
 pub use store::{Backend, Store};

@@ -6,6 +6,7 @@ use std::str::FromStr;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use sqlx::any::AnyRow;
+use sqlx::{Any, Transaction};
 
 use crate::row::{R, stamp};
 use crate::{GrantId, PersonId, Store, StoreError};
@@ -164,6 +165,45 @@ fn grant(row: &AnyRow) -> Result<Grant, StoreError> {
         recorded_by: r.text("recorded_by")?,
         superseded_at: r.parse_opt("superseded_at")?,
     })
+}
+
+/// Writes a grant in a transaction.
+pub(crate) async fn grant_in(
+    tx: &mut Transaction<'static, Any>,
+    id: &PersonId,
+    (role, scope): (Role, &str),
+    valid: (Timestamp, Option<Timestamp>),
+    by: &str,
+    at: Timestamp,
+) -> Result<GrantId, StoreError> {
+    if matches!(role, Role::Enterprise | Role::Verifier) && scope.trim().is_empty() {
+        return Err(StoreError::Conflict(format!(
+            "role {role} needs a scope: the enterprise or assignment it is for"
+        )));
+    }
+    let there = sqlx::query("SELECT 1 AS one FROM person WHERE id = $1")
+        .bind(id.as_str())
+        .fetch_optional(&mut **tx)
+        .await?;
+    if there.is_none() {
+        return Err(StoreError::not_found("person", id));
+    }
+    let grant = GrantId::new(at);
+    sqlx::query(
+        "INSERT INTO role_grant (id, person, role, scope, valid_from, valid_until, recorded_at, recorded_by) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+    )
+    .bind(grant.as_str())
+    .bind(id.as_str())
+    .bind(role.as_str())
+    .bind(scope.trim())
+    .bind(stamp(valid.0))
+    .bind(valid.1.map(stamp))
+    .bind(stamp(at))
+    .bind(by)
+    .execute(&mut **tx)
+    .await?;
+    Ok(grant)
 }
 
 impl Store {
@@ -342,7 +382,6 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::Conflict`] if an enterprise or verifier has no scope.
-    #[allow(clippy::too_many_arguments)]
     pub async fn grant_role(
         &self,
         id: &PersonId,
@@ -352,30 +391,10 @@ impl Store {
         by: &str,
         at: Timestamp,
     ) -> Result<GrantId, StoreError> {
-        if matches!(role, Role::Enterprise | Role::Verifier) && scope.trim().is_empty() {
-            return Err(StoreError::Conflict(format!(
-                "role {role} needs a scope: the enterprise or assignment it is for"
-            )));
-        }
-        if self.person(id).await?.is_none() {
-            return Err(StoreError::not_found("person", id));
-        }
-        let grant = GrantId::new(at);
-        sqlx::query(
-            "INSERT INTO role_grant (id, person, role, scope, valid_from, valid_until, recorded_at, recorded_by) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
-        )
-        .bind(grant.as_str())
-        .bind(id.as_str())
-        .bind(role.as_str())
-        .bind(scope.trim())
-        .bind(stamp(valid.0))
-        .bind(valid.1.map(stamp))
-        .bind(stamp(at))
-        .bind(by)
-        .execute(&self.pool)
-        .await?;
-        Ok(grant)
+        let mut tx = self.begin().await?;
+        let done = grant_in(&mut tx, id, (role, scope), valid, by, at).await?;
+        tx.commit().await?;
+        Ok(done)
     }
 
     /// Takes a role back from now on; that it was held stays on record.

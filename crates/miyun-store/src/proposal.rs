@@ -1,11 +1,13 @@
 //! Four eyes: what one person proposes, another decides.
 
 use jiff::Timestamp;
+use miyun_core::Assessment;
 use serde::{Deserialize, Serialize};
 use sqlx::any::AnyRow;
 
+use crate::people::{Role, grant_in};
 use crate::row::{R, stamp};
-use crate::{PersonId, ProposalId, Store, StoreError};
+use crate::{FigureKey, PersonId, ProposalId, Store, StoreError};
 
 /// What became of a proposal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -53,6 +55,17 @@ pub struct Proposal {
     pub decided_at: Option<Timestamp>,
     /// Words of who decided.
     pub note: String,
+}
+
+/// What a decision brings about.
+#[derive(Debug, Clone)]
+pub enum Effect {
+    /// Nothing here.
+    None,
+    /// A figure is published or corrected.
+    Publish(FigureKey, Box<Assessment>),
+    /// A person gets a role without a scope.
+    Grant(PersonId, Role),
 }
 
 /// A proposal to make.
@@ -141,14 +154,17 @@ impl Store {
         rows.iter().map(proposal).collect()
     }
 
-    /// Decides a proposal once; returns it as decided. What it says then takes effect elsewhere.
+    /// Decides a proposal once; `effect` takes place with the decision or not at all. Returns the
+    /// proposal as decided.
     ///
     /// # Errors
-    /// [`StoreError::FourEyes`] if `by` proposed it, [`StoreError::Conflict`] if it is decided.
+    /// [`StoreError::FourEyes`] if `by` proposed it, [`StoreError::Conflict`] if it is decided or
+    /// its effect is refused.
     pub async fn decide(
         &self,
         id: &ProposalId,
         decision: Decision,
+        effect: &Effect,
         by: &PersonId,
         note: &str,
         at: Timestamp,
@@ -164,6 +180,7 @@ impl Store {
             Decision::Approved => "approved",
             Decision::Rejected => "rejected",
         };
+        let mut tx = self.begin().await?;
         let done = sqlx::query(
             "UPDATE proposal SET decision = $2, decided_by = $3, decided_at = $4, note = $5 \
              WHERE id = $1 AND decision IS NULL",
@@ -173,13 +190,25 @@ impl Store {
         .bind(by.as_str())
         .bind(stamp(at))
         .bind(note)
-        .execute(&self.pool)
+        .execute(&mut *tx)
         .await?;
         if done.rows_affected() == 0 {
             return Err(StoreError::Conflict(format!(
                 "proposal {id} is decided already"
             )));
         }
+        match effect {
+            Effect::None => {}
+            Effect::Publish(key, assessment) => {
+                self.publish_in(&mut tx, key, assessment, by.as_str(), &found.reason, at)
+                    .await?;
+            }
+            Effect::Grant(person, role) => {
+                let valid = (at, None);
+                grant_in(&mut tx, person, (*role, ""), valid, by.as_str(), at).await?;
+            }
+        }
+        tx.commit().await?;
         self.proposal(id)
             .await?
             .ok_or_else(|| StoreError::not_found("proposal", id))

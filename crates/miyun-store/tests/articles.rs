@@ -257,7 +257,7 @@ both!(
             );
             assert!(page.hits[0].snippet.iter().any(|s| s.0) || TEXTS[k].0.to_lowercase().contains(&q.to_lowercase()), "{q} is marked");
         }
-        for q in ["噪声", "xyzzy", "'; DROP TABLE article; --", "\" OR \"", "%", "NEAR(", "大气 AND 噪声", "!&|()'"] {
+        for q in ["噪声", "xyzzy", "a\0b", "'; DROP TABLE article; --", "\" OR \"", "%", "NEAR(", "大气 AND 噪声", "!&|()'"] {
             assert_eq!(find(q).await.total, 0, "{q}");
         }
         assert_eq!(find("   ").await.total, 5, "no words: everything");

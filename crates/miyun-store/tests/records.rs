@@ -8,8 +8,8 @@ use both::{at, both};
 use miyun_core::assessment::Trace;
 use miyun_core::{Assessment, Decimal, MethodVersion, Sufficiency, Verdict};
 use miyun_store::{
-    AuditQuery, Decision, Deed, FigureKey, JobKind, JobState, NewKey, NewPerson, NewProposal,
-    NewSession, PersonId, Role, SignIn, Store, StoreError,
+    AuditQuery, Decision, Deed, Effect, FigureKey, JobKind, JobState, NewKey, NewPerson,
+    NewProposal, NewSession, PersonId, Role, SignIn, Store, StoreError,
 };
 
 async fn somebody(store: &Store, login: &str) -> PersonId {
@@ -243,6 +243,13 @@ both!(the_audit_log_is_a_chain, |store| {
         ..AuditQuery::default()
     };
     assert_eq!(store.audit_entries(&q).await.unwrap().len(), 1);
+    let odd = Deed {
+        actor: "\0",
+        action: "a\0b",
+        detail: "x",
+        ..Deed::default()
+    };
+    assert_eq!(store.audit(&odd, at(1)).await.unwrap(), 4);
     assert_eq!(store.audit_check().await.unwrap(), None);
     // Many at once: no entry is lost and the chain holds.
     let many: Vec<_> = (0..20)
@@ -264,7 +271,7 @@ both!(the_audit_log_is_a_chain, |store| {
         seen.push(m.await.unwrap());
     }
     seen.sort_unstable();
-    assert_eq!(seen, (4..24).collect::<Vec<u64>>());
+    assert_eq!(seen, (5..25).collect::<Vec<u64>>());
     assert_eq!(store.audit_check().await.unwrap(), None);
 });
 
@@ -280,19 +287,47 @@ both!(four_eyes, |store| {
     };
     let id = store.propose(new, at(0)).await.unwrap();
     assert_eq!(store.proposals(true, 10).await.unwrap().len(), 1);
-    let own = store.decide(&id, Decision::Approved, &p, "", at(1)).await;
+    let own = store
+        .decide(&id, Decision::Approved, &Effect::None, &p, "", at(1))
+        .await;
     assert!(matches!(own, Err(StoreError::FourEyes(_))), "{own:?}");
     let done = store
-        .decide(&id, Decision::Approved, &q, "seen", at(1))
+        .decide(&id, Decision::Approved, &Effect::None, &q, "seen", at(1))
         .await
         .unwrap();
     assert_eq!(
         (done.decision, done.payload),
         (Some(Decision::Approved), payload)
     );
-    let twice = store.decide(&id, Decision::Rejected, &q, "", at(2)).await;
+    let twice = store
+        .decide(&id, Decision::Rejected, &Effect::None, &q, "", at(2))
+        .await;
     assert!(matches!(twice, Err(StoreError::Conflict(_))), "{twice:?}");
     assert!(store.proposals(true, 10).await.unwrap().is_empty());
+    // What cannot take effect is not decided either.
+    let nobody = Effect::Grant(PersonId::new(at(5)), Role::Admin);
+    let new = NewProposal {
+        kind: "admin",
+        object: "person/y",
+        payload: &serde_json::json!({}),
+        reason: "",
+        by: &p,
+    };
+    let id = store.propose(new, at(3)).await.unwrap();
+    let none = store
+        .decide(&id, Decision::Approved, &nobody, &q, "", at(4))
+        .await;
+    assert!(matches!(none, Err(StoreError::NotFound { .. })), "{none:?}");
+    assert_eq!(store.proposals(true, 10).await.unwrap().len(), 1);
+    let made = Effect::Grant(p.clone(), Role::Admin);
+    store
+        .decide(&id, Decision::Approved, &made, &q, "", at(4))
+        .await
+        .unwrap();
+    assert_eq!(
+        store.grants(&p, at(5), at(5)).await.unwrap()[0].role,
+        Role::Admin
+    );
 });
 
 both!(jobs_survive_a_restart, |store| {

@@ -1,22 +1,26 @@
 //! The API under `/api/v1`: what pages show as JSON, CSV and Parquet, and what people and programs
 //! may change. The OpenAPI document is made from these handlers.
 
+mod air;
 mod articles;
-mod people;
-mod publish;
+mod keys;
+pub(crate) mod people;
+pub(crate) mod publish;
 mod read;
 mod rules;
 mod table;
 pub(crate) mod work;
 
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use axum::http::header;
+use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use tower_http::limit::RequestBodyLimitLayer;
+use tower_http::timeout::{RequestBodyTimeoutLayer, TimeoutLayer};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 use utoipa_axum::router::OpenApiRouter;
@@ -26,6 +30,10 @@ use crate::app::Platform;
 
 /// Largest body of a request to the API that is no upload.
 const BODY_LEN_MAX: usize = 2 << 20;
+/// Longest silence within an upload.
+const SILENCE_MAX: Duration = Duration::from_secs(20);
+/// Longest upload.
+const UPLOAD_WITHIN: Duration = Duration::from_secs(600);
 
 #[derive(OpenApi)]
 #[openapi(
@@ -66,9 +74,9 @@ fn build() -> (Router<Arc<Platform>>, utoipa::openapi::OpenApi) {
     OpenApiRouter::with_openapi(Document::openapi())
         .routes(routes!(read::places))
         .routes(routes!(read::imports))
-        .routes(routes!(read::air_items))
-        .routes(routes!(read::air_days))
-        .routes(routes!(read::air_hours))
+        .routes(routes!(air::air_items))
+        .routes(routes!(air::air_days))
+        .routes(routes!(air::air_hours))
         .routes(routes!(read::plans))
         .routes(routes!(read::plan_status))
         .routes(routes!(publish::figure))
@@ -93,8 +101,8 @@ fn build() -> (Router<Arc<Platform>>, utoipa::openapi::OpenApi) {
         .routes(routes!(work::list, work::start))
         .routes(routes!(work::one, work::cancel))
         .routes(routes!(people::me))
-        .routes(routes!(people::keys, people::create_key))
-        .routes(routes!(people::revoke_key))
+        .routes(routes!(keys::keys, keys::create_key))
+        .routes(routes!(keys::revoke_key))
         .routes(routes!(people::list, people::create))
         .routes(routes!(people::disable))
         .routes(routes!(people::grants, people::grant))
@@ -144,5 +152,11 @@ pub(crate) fn upload_routes(p: Arc<Platform>) -> Router {
         .route("/api/v1/uploads", post(work::upload))
         .layer(DefaultBodyLimit::disable())
         .layer(RequestBodyLimitLayer::new(most))
+        // A sender that falls silent is cut off, and none may take for ever.
+        .layer(RequestBodyTimeoutLayer::new(SILENCE_MAX))
+        .layer(TimeoutLayer::with_status_code(
+            StatusCode::REQUEST_TIMEOUT,
+            UPLOAD_WITHIN,
+        ))
         .with_state(p)
 }

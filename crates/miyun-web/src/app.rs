@@ -200,36 +200,53 @@ pub fn app(platform: Arc<Platform>, doors: Doors) -> Router {
                 Problem::internal("a handler panicked").into_response()
             },
         ))
-        .layer(from_fn(api_errors))
+        .layer(from_fn(guarded))
 }
 
-/// Errors that the framework makes itself (an unknown method, a body that does not parse) are said
-/// as problem+json too.
-async fn api_errors(request: Request, next: Next) -> Response {
+/// Guards every answer, and says errors that the framework makes itself (an unknown method, a body
+/// that does not parse) as problem+json where the API was asked.
+async fn guarded(request: Request, next: Next) -> Response {
     let api = request.uri().path().starts_with("/api/");
-    let response = next.run(request).await;
+    let mut response = next.run(request).await;
     let status = response.status();
-    let json = response
+    let said = response
         .headers()
         .get(header::CONTENT_TYPE)
         .is_some_and(|t| t.as_bytes().starts_with(b"application/problem"));
-    if !api || json || !(status.is_client_error() || status.is_server_error()) {
-        return response;
+    if api && !said && (status.is_client_error() || status.is_server_error()) {
+        response = as_problem(response).await;
     }
+    for (name, value) in [
+        (header::CONTENT_SECURITY_POLICY, crate::server::POLICY),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::REFERRER_POLICY, "no-referrer"),
+    ] {
+        response
+            .headers_mut()
+            .entry(name)
+            .or_insert(HeaderValue::from_static(value));
+    }
+    response
+}
+
+async fn as_problem(response: Response) -> Response {
     let (parts, body) = response.into_parts();
     let text = axum::body::to_bytes(body, 4_096).await.unwrap_or_default();
     let text = String::from_utf8_lossy(&text);
-    let detail = if parts
+    let plain = parts
         .headers
         .get(header::CONTENT_TYPE)
-        .is_some_and(|t| t.as_bytes().starts_with(b"text/plain"))
-        && !text.trim().is_empty()
-    {
+        .is_some_and(|t| t.as_bytes().starts_with(b"text/plain"));
+    let detail = if plain && !text.trim().is_empty() {
         text.trim().to_owned()
     } else {
-        status.canonical_reason().unwrap_or("error").to_owned()
+        parts
+            .status
+            .canonical_reason()
+            .unwrap_or("error")
+            .to_owned()
     };
-    let code = match status.as_u16() {
+    let code = match parts.status.as_u16() {
         404 => Code::NotFound,
         405 => Code::MethodNotAllowed,
         408 | 504 => Code::Timeout,
@@ -240,9 +257,9 @@ async fn api_errors(request: Request, next: Next) -> Response {
         _ => Code::BadRequest,
     };
     let mut out = Problem::new(code, detail).into_response();
-    for name in [header::ALLOW, REQUEST_ID] {
-        if let Some(v) = parts.headers.get(&name) {
-            out.headers_mut().insert(name, v.clone());
+    for (name, value) in &parts.headers {
+        if *name != header::CONTENT_TYPE && *name != header::CONTENT_LENGTH {
+            out.headers_mut().entry(name).or_insert(value.clone());
         }
     }
     out

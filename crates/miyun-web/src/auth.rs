@@ -1,10 +1,12 @@
 //! Who is asking, and what keeps others from asking in their name: sessions, keys, passwords,
 //! sign-in elsewhere, cross-site checks, rate limits.
 
+mod admin;
 mod guard;
 mod oidc;
 mod pages;
 pub mod password;
+mod review;
 mod viewer;
 
 use std::sync::Arc;
@@ -28,6 +30,11 @@ pub(crate) fn routes() -> Router<Arc<Platform>> {
         .route("/{lang}/sign-out", post(pages::sign_out))
         .route("/{lang}/account", get(pages::account))
         .route("/{lang}/account/password", post(pages::change_password))
+        .route("/{lang}/proposals", get(review::list).post(review::propose))
+        .route("/{lang}/proposals/{id}", post(review::decide))
+        .route("/{lang}/admin", get(admin::page_of_all))
+        .route("/{lang}/admin/people", post(admin::add))
+        .route("/{lang}/admin/roles", post(admin::roles))
         .route("/auth/oidc/start", get(oidc::start))
         .route("/auth/oidc/callback", get(oidc::callback))
 }

@@ -1,19 +1,18 @@
-//! Who is asking, keys, people and their roles, the audit log.
+//! Who is asking, people and their roles, the audit log.
 
-use axum::Json;
 use axum::extract::{Path, Query, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
-use jiff::{SignedDuration, Timestamp};
-use miyun_store::{AuditQuery, Grant, GrantId, KeyId, NewKey, NewPerson, Person, PersonId, Role};
+use jiff::Timestamp;
+use miyun_store::{AuditQuery, Grant, GrantId, NewPerson, Person, PersonId, Role};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::publish::{Created, created};
 use super::table::{Body, Format, Listed, Page, json as answer};
 use crate::app::{Platform, Shared};
-use crate::auth::{Via, Viewer, password, session_digest};
-use crate::policy::{Area, KEY_SCOPES, Op};
+use crate::auth::{Via, Viewer, password};
+use crate::policy::{Area, Op};
 use crate::problem::{Code, Problem};
 
 /// A role that holds.
@@ -74,161 +73,6 @@ pub(super) async fn me(v: Viewer, headers: HeaderMap) -> Result<Response, Proble
     answer(&me, &headers)
 }
 
-/// An API key.
-#[derive(Debug, Serialize, ToSchema)]
-pub(super) struct KeyDocument {
-    id: String,
-    name: String,
-    scopes: Vec<String>,
-    created_at: String,
-    expires_at: String,
-    revoked_at: Option<String>,
-}
-
-/// One's own API keys.
-#[utoipa::path(get, path = "/api/v1/keys", tag = "people", security(("key" = [])),
-    responses((status = 200, description = "Keys", body = Vec<KeyDocument>), (status = 401, description = "Nobody is signed in", body = Problem)))]
-pub(super) async fn keys(
-    State(p): Shared,
-    v: Viewer,
-    headers: HeaderMap,
-) -> Result<Response, Problem> {
-    let user = v.user_api()?;
-    let all: Vec<KeyDocument> = p
-        .store
-        .keys(&user.id)
-        .await?
-        .iter()
-        .map(|k| KeyDocument {
-            id: k.id.to_string(),
-            name: k.name.clone(),
-            scopes: k.scopes.clone(),
-            created_at: k.created_at.to_string(),
-            expires_at: k.expires_at.to_string(),
-            revoked_at: k.revoked_at.map(|t| t.to_string()),
-        })
-        .collect();
-    answer(&all, &headers)
-}
-
-/// A key to make.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-#[schema(example = json!({"name": "nightly export", "scopes": ["read"], "days": 90}))]
-pub(super) struct KeyBody {
-    /// What it is for.
-    name: String,
-    /// `read`, `write`, `manage`: never more than its owner may.
-    scopes: Vec<String>,
-    /// Days until it ends, at most 366.
-    #[schema(minimum = 1, maximum = 366)]
-    days: u32,
-}
-
-/// A new key. The secret is shown once.
-#[derive(Debug, Serialize, ToSchema)]
-pub(super) struct NewKeyDocument {
-    id: String,
-    /// Send it as `Authorization: Bearer …`.
-    secret: String,
-    expires_at: String,
-}
-
-const KEYS_MAX: usize = 50;
-
-/// Makes a key for oneself. A key cannot make keys.
-#[utoipa::path(post, path = "/api/v1/keys", tag = "people", request_body = KeyBody,
-    responses((status = 201, description = "Made", body = NewKeyDocument), (status = 400, description = "Not understood", body = Problem), (status = 401, description = "Nobody is signed in", body = Problem), (status = 403, description = "A key cannot make keys", body = Problem), (status = 409, description = "Too many keys", body = Problem)))]
-pub(super) async fn create_key(
-    State(p): Shared,
-    v: Viewer,
-    Body(b): Body<KeyBody>,
-) -> Result<Response, Problem> {
-    let user = v.user_api()?;
-    if !matches!(v.via, Via::Session(_)) {
-        return Err(Problem::new(
-            Code::Forbidden,
-            "a key cannot make keys: sign in",
-        ));
-    }
-    let name: String = b
-        .name
-        .trim()
-        .chars()
-        .filter(|c| !c.is_control())
-        .take(100)
-        .collect();
-    if name.is_empty() || b.scopes.is_empty() || !(1..=366).contains(&b.days) {
-        return Err(Problem::bad(
-            "a key needs a name, at least one scope, and 1 to 366 days",
-        ));
-    }
-    if let Some(s) = b.scopes.iter().find(|s| !KEY_SCOPES.contains(&s.as_str())) {
-        return Err(Problem::bad(format!(
-            "scopes: {s:?}: read, write or manage"
-        )));
-    }
-    if p.store
-        .keys(&user.id)
-        .await?
-        .iter()
-        .filter(|k| k.revoked_at.is_none())
-        .count()
-        >= KEYS_MAX
-    {
-        return Err(Problem::new(
-            Code::Conflict,
-            format!("at most {KEYS_MAX} keys in force"),
-        ));
-    }
-    let bytes: [u8; 32] = rand::random();
-    let secret: String = std::iter::once("miyun_".to_owned())
-        .chain(bytes.iter().map(|b| format!("{b:02x}")))
-        .collect();
-    let at = p.now();
-    let expires_at = at
-        .checked_add(SignedDuration::from_hours(24 * i64::from(b.days)))
-        .map_err(Problem::internal)?;
-    let new = NewKey {
-        person: &user.id,
-        name: &name,
-        digest: &session_digest(&secret),
-        scopes: &b.scopes,
-        expires_at,
-    };
-    let id = p.store.add_key(new, at).await?;
-    v.audit(&p, "key-create", &format!("key/{id}"), &b.scopes.join(" "))
-        .await?;
-    let made = NewKeyDocument {
-        id: id.to_string(),
-        secret,
-        expires_at: expires_at.to_string(),
-    };
-    Ok((
-        StatusCode::CREATED,
-        [(header::CACHE_CONTROL, "no-store")],
-        Json(made),
-    )
-        .into_response())
-}
-
-/// Revokes a key of one's own.
-#[utoipa::path(delete, path = "/api/v1/keys/{id}", tag = "people", params(("id" = String, Path)), security(("key" = [])),
-    responses((status = 204, description = "Revoked"), (status = 401, description = "Nobody is signed in", body = Problem), (status = 404, description = "No such key of yours", body = Problem)))]
-pub(super) async fn revoke_key(
-    State(p): Shared,
-    v: Viewer,
-    Path(text): Path<String>,
-) -> Result<Response, Problem> {
-    let user = v.user_api()?;
-    let id: KeyId = text
-        .parse()
-        .map_err(|_| Problem::not_found("there is no such key of yours"))?;
-    p.store.revoke_key(&user.id, &id, p.now()).await?;
-    v.audit(&p, "key-revoke", &format!("key/{id}"), "").await?;
-    Ok(StatusCode::NO_CONTENT.into_response())
-}
-
 /// A person.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct PersonDocument {
@@ -276,13 +120,13 @@ pub(super) async fn list(
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({"login": "li.wei", "name": "李伟", "email": "", "password": "a long enough one"}))]
-pub(super) struct PersonBody {
-    login: String,
-    name: String,
+pub(crate) struct PersonBody {
+    pub login: String,
+    pub name: String,
     #[serde(default)]
-    email: String,
+    pub email: String,
     /// First password, at least 12 characters.
-    password: String,
+    pub password: String,
 }
 
 /// Adds a person without roles.
@@ -293,6 +137,11 @@ pub(super) async fn create(
     v: Viewer,
     Body(b): Body<PersonBody>,
 ) -> Result<Response, Problem> {
+    Ok(created(add(&p, &v, b).await?))
+}
+
+/// Adds a person if the viewer may.
+pub(crate) async fn add(p: &Platform, v: &Viewer, b: PersonBody) -> Result<PersonId, Problem> {
     v.api(Op::Manage, Area::Admin)?;
     if b.name.contains('\0') || b.email.contains('\0') || b.email.len() > 300 {
         return Err(Problem::bad("name or email cannot be stored"));
@@ -308,9 +157,9 @@ pub(super) async fn create(
         password: Some(hash),
     };
     let id = p.store.add_person(&new, p.now()).await?;
-    v.audit(&p, "person-add", &format!("person/{id}"), &new.login)
+    v.audit(p, "person-add", &format!("person/{id}"), &new.login)
         .await?;
-    Ok(created(id))
+    Ok(id)
 }
 
 fn person(text: &str) -> Result<PersonId, Problem> {
@@ -369,16 +218,16 @@ pub(super) async fn grants(
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({"role": "officer", "scope": ""}))]
-pub(super) struct GrantBody {
+pub(crate) struct GrantBody {
     /// `officer`, `enterprise`, `verifier` or `exchange`. Administrators are made by a proposal.
-    role: String,
+    pub role: String,
     /// What it is limited to; required for `enterprise` and `verifier`.
     #[serde(default)]
-    scope: String,
+    pub scope: String,
     /// Since when, RFC 3339; now if not given.
-    valid_from: Option<String>,
+    pub valid_from: Option<String>,
     /// Until when, RFC 3339.
-    valid_until: Option<String>,
+    pub valid_until: Option<String>,
 }
 
 fn time(name: &str, t: Option<&str>) -> Result<Option<Timestamp>, Problem> {
@@ -398,6 +247,16 @@ pub(super) async fn grant(
     Path(text): Path<String>,
     Body(b): Body<GrantBody>,
 ) -> Result<Response, Problem> {
+    Ok(created(give(&p, &v, &text, b).await?))
+}
+
+/// Gives a role if the viewer may.
+pub(crate) async fn give(
+    p: &Platform,
+    v: &Viewer,
+    text: &str,
+    b: GrantBody,
+) -> Result<GrantId, Problem> {
     let user = v.api(Op::Manage, Area::Admin)?;
     let role: Role = b.role.parse().map_err(Problem::bad)?;
     if role == Role::Admin {
@@ -406,7 +265,7 @@ pub(super) async fn grant(
             "an administrator is made by two: POST /api/v1/proposals with kind admin",
         ));
     }
-    let id = person(&text)?;
+    let id = person(text)?;
     // Nobody gives themselves what they do not have.
     if id == user.id {
         return Err(Problem::new(
@@ -430,9 +289,9 @@ pub(super) async fn grant(
         .grant_role(&id, role, &b.scope, (from, until), user.id.as_str(), at)
         .await?;
     let detail = format!("{role} {}", b.scope);
-    v.audit(&p, "role-give", &format!("person/{id}"), &detail)
+    v.audit(p, "role-give", &format!("person/{id}"), &detail)
         .await?;
-    Ok(created(grant))
+    Ok(grant)
 }
 
 /// Takes a role back; that it was held stays on record.
@@ -443,17 +302,23 @@ pub(super) async fn revoke(
     v: Viewer,
     Path((text, grant)): Path<(String, String)>,
 ) -> Result<Response, Problem> {
+    take(&p, &v, &text, &grant).await?;
+    Ok(StatusCode::NO_CONTENT.into_response())
+}
+
+/// Takes a role back if the viewer may.
+pub(crate) async fn take(p: &Platform, v: &Viewer, text: &str, grant: &str) -> Result<(), Problem> {
     let user = v.api(Op::Manage, Area::Admin)?;
-    let id = person(&text)?;
+    let id = person(text)?;
     let grant: GrantId = grant
         .parse()
         .map_err(|_| Problem::not_found("there is no such role in force"))?;
     p.store
         .revoke_role(&id, &grant, user.id.as_str(), p.now())
         .await?;
-    v.audit(&p, "role-take", &format!("person/{id}"), grant.as_str())
+    v.audit(p, "role-take", &format!("person/{id}"), grant.as_str())
         .await?;
-    Ok(StatusCode::NO_CONTENT.into_response())
+    Ok(())
 }
 
 /// Which entries of the audit log.

@@ -1,12 +1,14 @@
 //! Single figures with their reasons, what was published when, and proposals for a second person.
 
+use std::sync::Arc;
+
 use axum::Json;
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use miyun_core::Assessment;
 use miyun_store::{
-    Decision, FigureKey, NewProposal, PersonId, Proposal, ProposalId, PublishedFigure, Role,
+    Decision, Effect, FigureKey, NewProposal, PersonId, Proposal, ProposalId, PublishedFigure, Role,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -17,11 +19,15 @@ use super::table::{Body, Cell, Format, Page, Rows, Table, hundred, json as answe
 use crate::app::{Platform, Shared};
 use crate::auth::Viewer;
 use crate::policy::{Area, Op};
-use crate::problem::{Code, Problem};
+use crate::problem::Problem;
 
 /// A figure by id, wherever it is kept.
-async fn find(p: &std::sync::Arc<Platform>, id: &str) -> Result<Assessment, Problem> {
-    let (q, wanted) = (std::sync::Arc::clone(p), id.to_owned());
+async fn find(p: &Arc<Platform>, id: &str) -> Result<Assessment, Problem> {
+    // What is no id is looked for nowhere.
+    if miyun_core::AssessmentId::new(id).is_err() {
+        return Err(Problem::not_found("there is no such figure"));
+    }
+    let (q, wanted) = (Arc::clone(p), id.to_owned());
     let kept = away(move || Ok(q.site.figure(&wanted).ok())).await?;
     if let Some(a) = kept {
         return Ok(a);
@@ -232,7 +238,7 @@ fn publication(f: &PublishedFigure, before: Option<&PublishedFigure>) -> Publica
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(tag = "kind", rename_all = "lowercase", deny_unknown_fields)]
 #[schema(example = json!({"kind": "figure", "figure": "a-0123456789abcdef", "edition": "in-force", "reason": ""}))]
-pub(super) enum NewProposalBody {
+pub(crate) enum NewProposalBody {
     /// Publish a figure, or correct one that was published.
     Figure {
         /// Id of the figure.
@@ -255,7 +261,7 @@ pub(super) enum NewProposalBody {
 }
 
 /// Who may propose and decide what.
-fn area_of(kind: &str) -> Area {
+pub(crate) fn area_of(kind: &str) -> Area {
     if kind == "figure" {
         Area::Quality
     } else {
@@ -282,6 +288,15 @@ pub(super) async fn propose(
     v: Viewer,
     Body(body): Body<NewProposalBody>,
 ) -> Result<Response, Problem> {
+    Ok(created(put_forward(&p, &v, body).await?))
+}
+
+/// Writes a proposal if the viewer may make it.
+pub(crate) async fn put_forward(
+    p: &Arc<Platform>,
+    v: &Viewer,
+    body: NewProposalBody,
+) -> Result<ProposalId, Problem> {
     let (kind, object, payload, reason) = match body {
         NewProposalBody::Figure {
             figure,
@@ -289,36 +304,31 @@ pub(super) async fn propose(
             reason,
         } => {
             v.api(Op::Propose, Area::Quality)?;
-            let a = find(&p, &figure).await?;
+            if edition != "in-force" && p.site.book.edition("air", &edition).is_err() {
+                return Err(Problem::bad(format!("there is no edition {edition:?}")));
+            }
+            let a = find(p, &figure).await?;
             let payload = json!({"edition": edition, "assessment": a});
             ("figure", format!("figure/{figure}"), payload, reason)
         }
         NewProposalBody::Admin { person, reason } => {
             v.api(Op::Propose, Area::Admin)?;
-            (
-                "admin",
-                format!("person/{person}"),
-                json!({"person": person}),
-                reason,
-            )
+            let payload = json!({"person": person});
+            ("admin", format!("person/{person}"), payload, reason)
         }
     };
-    let by = v.user_api()?.id.clone();
-    let reason: String = reason.chars().take(2_000).collect();
+    let reason: String = reason.chars().filter(|c| *c != '\0').take(2_000).collect();
     let new = NewProposal {
         kind,
         object: &object,
         payload: &payload,
         reason: &reason,
-        by: &by,
+        by: &v.user_api()?.id,
     };
-    let made = async {
-        let id = p.store.propose(new, p.now()).await?;
-        v.audit(&p, "propose", &object, &format!("proposal {id}"))
-            .await?;
-        Ok::<_, Problem>(created(id))
-    };
-    made.await
+    let id = p.store.propose(new, p.now()).await?;
+    v.audit(p, "propose", &object, &format!("proposal {id}"))
+        .await?;
+    Ok(id)
 }
 
 /// A proposal.
@@ -405,79 +415,50 @@ pub(super) async fn decide(
     headers: HeaderMap,
     Body(body): Body<DecisionBody>,
 ) -> Result<Response, Problem> {
-    let user = v.user_api()?.clone();
-    let id: ProposalId = id
-        .parse()
-        .map_err(|_| Problem::not_found("there is no such proposal"))?;
-    let found = p
-        .store
-        .proposal(&id)
-        .await?
-        .ok_or_else(|| Problem::not_found("there is no such proposal"))?;
+    let decided = settle(&p, &v, &id, body.approve, &body.note).await?;
+    answer(&document(&decided), &headers)
+}
+
+/// Decides a proposal if the viewer may.
+pub(crate) async fn settle(
+    p: &Platform,
+    v: &Viewer,
+    id: &str,
+    approve: bool,
+    note: &str,
+) -> Result<Proposal, Problem> {
+    let user = v.user_api()?;
+    let none = || Problem::not_found("there is no such proposal");
+    let id: ProposalId = id.parse().map_err(|_| none())?;
+    let found = p.store.proposal(&id).await?.ok_or_else(none)?;
     v.api(Op::Decide, area_of(&found.kind))?;
-    let done = async {
-        let decision = if body.approve {
-            Decision::Approved
-        } else {
-            Decision::Rejected
-        };
-        let note: String = body.note.chars().take(2_000).collect();
-        if body.approve {
-            // First what may fail: a correction without a reason is refused before it is decided.
-            check(&p, &found).await?;
-        }
-        let decided = p
-            .store
-            .decide(&id, decision, &user.id, &note, p.now())
-            .await?;
-        if body.approve {
-            apply(&p, &decided, &user.id).await?;
-        }
-        let action = if body.approve { "approve" } else { "reject" };
-        v.audit(&p, action, &decided.object, &format!("proposal {id}"))
-            .await?;
-        answer(&document(&decided), &headers)
+    let (decision, effect) = if approve {
+        (Decision::Approved, effect(&found)?)
+    } else {
+        (Decision::Rejected, Effect::None)
     };
-    done.await
+    let note: String = note.chars().filter(|c| *c != '\0').take(2_000).collect();
+    let decided = p
+        .store
+        .decide(&id, decision, &effect, &user.id, &note, p.now())
+        .await?;
+    let action = if approve { "approve" } else { "reject" };
+    v.audit(p, action, &decided.object, &format!("proposal {id}"))
+        .await?;
+    p.site.changed();
+    Ok(decided)
 }
 
-fn of_figure(x: &Proposal) -> Result<(FigureKey, Assessment), Problem> {
-    let a: Assessment =
-        serde_json::from_value(x.payload["assessment"].clone()).map_err(Problem::internal)?;
-    let edition = x.payload["edition"].as_str().unwrap_or("in-force");
-    Ok((FigureKey::of(&a, edition), a))
-}
-
-async fn check(p: &Platform, x: &Proposal) -> Result<(), Problem> {
-    if x.kind != "figure" {
-        return Ok(());
-    }
-    let (key, a) = of_figure(x)?;
-    match p.store.published(&key, None).await? {
-        Some(last) if last.assessment.id != a.id && x.reason.trim().is_empty() => {
-            Err(Problem::new(
-                Code::Conflict,
-                "this corrects a published figure, but no reason was given: propose it again with one",
-            ))
-        }
-        _ => Ok(()),
-    }
-}
-
-async fn apply(p: &Platform, x: &Proposal, by: &PersonId) -> Result<(), Problem> {
+/// What the approval of a proposal brings about.
+fn effect(x: &Proposal) -> Result<Effect, Problem> {
     if x.kind == "figure" {
-        let (key, a) = of_figure(x)?;
-        p.store
-            .publish_figure(&key, &a, by.as_str(), &x.reason, p.now())
-            .await?;
-        p.site.changed();
+        let a: Assessment =
+            serde_json::from_value(x.payload["assessment"].clone()).map_err(Problem::internal)?;
+        let edition = x.payload["edition"].as_str().unwrap_or("in-force");
+        Ok(Effect::Publish(FigureKey::of(&a, edition), Box::new(a)))
     } else {
         let person: PersonId =
             serde_json::from_value(x.payload["person"].clone()).map_err(Problem::internal)?;
-        let at = p.now();
-        p.store
-            .grant_role(&person, Role::Admin, "", (at, None), by.as_str(), at)
-            .await?;
+        Ok(Effect::Grant(person, Role::Admin))
     }
-    Ok(())
 }

@@ -179,11 +179,19 @@ impl Viewer {
                 Code::TooMany => Failure::TooMany(detail.to_owned()),
                 Code::BadRequest | Code::TooLarge => Failure::Bad(detail.to_owned()),
                 Code::NotFound => Failure::NotFound(detail.to_owned()),
+                Code::Internal => Failure::Broken(detail.to_owned()),
                 _ => Failure::Forbidden(detail.to_owned()),
             };
             failure.page(&View::plain(lang, "/"))
         };
         Refused(Box::new(response))
+    }
+
+    /// The refusal if the records do not answer; the reason goes to the log.
+    #[must_use]
+    pub fn broken(&self, reason: &dyn std::fmt::Display) -> Refused {
+        tracing::error!(%reason, "the records do not answer");
+        self.refuse(Code::Internal, "the records do not answer")
     }
 
     /// Who does something, for the audit log.

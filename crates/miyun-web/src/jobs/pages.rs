@@ -59,11 +59,6 @@ fn name(lang: Lang, what: &JobKind) -> String {
     }
 }
 
-fn broken(v: &Viewer, e: &dyn std::fmt::Display) -> Refused {
-    tracing::error!(error = %e, "the records do not answer");
-    v.refuse(Code::Internal, "the records do not answer")
-}
-
 fn may_list(v: &Viewer) -> Result<(), Refused> {
     if v.may(Op::Manage, Area::Admin) {
         v.signed_in()?;
@@ -75,7 +70,7 @@ fn may_list(v: &Viewer) -> Result<(), Refused> {
 /// Jobs, and the forms to begin one.
 pub(super) async fn list(State(p): Shared, view: View, v: Viewer) -> Result<Response, Refused> {
     may_list(&v)?;
-    let (_, all) = p.store.jobs(1, 50).await.map_err(|e| broken(&v, &e))?;
+    let (_, all) = p.store.jobs(1, 50).await.map_err(|e| v.broken(&e))?;
     Ok(show_list(&p, &view, &v, &all, None))
 }
 
@@ -178,7 +173,7 @@ pub(super) async fn start(
     match begun.await {
         Ok(id) => Ok(Redirect::to(&view.link(&format!("/jobs/{id}"))).into_response()),
         Err(Problem { detail, .. }) => {
-            let (_, all) = p.store.jobs(1, 50).await.map_err(|e| broken(&v, &e))?;
+            let (_, all) = p.store.jobs(1, 50).await.map_err(|e| v.broken(&e))?;
             Ok(show_list(&p, &view, &v, &all, Some(&detail)))
         }
     }
@@ -188,7 +183,7 @@ async fn get(p: &Platform, v: &Viewer, text: &str) -> Result<Job, Refused> {
     v.signed_in()?;
     let none = || v.refuse(Code::NotFound, "there is no such job");
     let id: JobId = text.parse().map_err(|_| none())?;
-    let job = p.store.job(&id).await.map_err(|e| broken(v, &e))?;
+    let job = p.store.job(&id).await.map_err(|e| v.broken(&e))?;
     job.filter(|j| may_see(v, j)).ok_or_else(none)
 }
 
@@ -265,10 +260,10 @@ pub(super) async fn cancel(
     match p.store.cancel_job(&j.id, p.now()).await {
         // It ended meanwhile: the page says so.
         Ok(()) | Err(miyun_store::StoreError::Conflict(_)) => {}
-        Err(e) => return Err(broken(&v, &e)),
+        Err(e) => return Err(v.broken(&e)),
     }
     v.audit(&p, "job-cancel", &format!("job/{}", j.id), "")
         .await
-        .map_err(|e| broken(&v, &e.detail))?;
+        .map_err(|e| v.broken(&e.detail))?;
     Ok(Redirect::to(&view.link(&format!("/jobs/{}", j.id))).into_response())
 }
