@@ -528,7 +528,7 @@ pub fn prove<S: Storage>(
     })
 }
 
-/// The number of the record that holds a command, found by reading the log.
+/// The number of the record that holds a command or a step of a chain, found by reading the log.
 ///
 /// # Errors
 /// [`JournalError::NoSuchCommand`], and what reading the log can fail with.
@@ -538,8 +538,14 @@ pub fn find_command<S: Storage>(storage: &S, id: CommandId) -> Result<u64, Journ
         for (n, bytes) in batch.body.records.iter().enumerate() {
             // version byte, then the id
             let (command, _) = Record::split(bytes)?;
-            if command.get(1..17) == Some(&id.0.to_le_bytes()) {
-                found = Some(batch.header.first_record + n as u64);
+            // a chain has the tag 8 behind signer and window, and its steps have ids of their own
+            let inside = command.get(37) == Some(&8)
+                && matches!(
+                    miyun_ledger::Command::from_bytes(command)?.op,
+                    miyun_ledger::Op::Chain(steps) if steps.iter().any(|s| s.id == id)
+                );
+            if inside || command.get(1..17) == Some(&id.0.to_le_bytes()) {
+                found.get_or_insert(batch.header.first_record + n as u64);
             }
         }
         Ok(())

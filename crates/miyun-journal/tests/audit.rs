@@ -221,6 +221,59 @@ fn a_rule_that_was_not_in_force_and_a_limit_that_was_exceeded() {
 }
 
 #[test]
+fn a_source_that_moved_without_permits() {
+    let mut forge = Forge::new();
+    let class = ClassDef {
+        id: ClassId(9),
+        name: "source".into(),
+        unit: "piece".into(),
+        serial: false,
+        single: true,
+        permits: true,
+        pending: PendingRule::Money,
+        moves: [TransferKind::Issue, TransferKind::Transfer]
+            .map(|kind| Move {
+                kind,
+                from: KindSet::ANY,
+                to: KindSet::ANY,
+            })
+            .to_vec(),
+    };
+    let asset = AssetDef {
+        id: AssetId(9),
+        class: ClassId(9),
+        name: "0123CO000017".into(),
+        vintage: 0,
+        series: None,
+        issue_cap: 1,
+        usable_until: Time::MAX,
+    };
+    let open = |id, holder, kind| {
+        Op::OpenAccount(AccountDef {
+            id: AccountId(id),
+            holder: PartyId(holder),
+            asset: AssetId(9),
+            kind,
+            limits: vec![],
+        })
+    };
+    let ops = [
+        Op::DefineClass(class),
+        Op::DefineAsset(asset),
+        open(900, 101, AccountKind::Contra),
+        open(901, 101, AccountKind::Holding),
+        open(902, 102, AccountKind::Holding),
+        move_op(TransferKind::Issue, 900, 901, 1),
+    ];
+    for (n, op) in ops.into_iter().enumerate() {
+        forge.honest(command((1 << 80) + n as u128, ROOT, op));
+    }
+    assert_eq!(forge.auditor.findings(), []);
+    let op = move_op(TransferKind::Transfer, 901, 902, 1);
+    assert!(forge.forged(7, op, ALICE).contains("no permit"));
+}
+
+#[test]
 fn another_digest() {
     let mut forge = Forge::new();
     forge.auditor.finish(&[1; 32]);

@@ -242,4 +242,7 @@ fn exported_rows_name_what_moved() {
     );
     assert_ne!(of(5_009)[0].outcome, "applied");
     assert_eq!(of(6_001)[0].step, 1);
+    let found = |id| miyun_journal::proof::find_command(&*storage, CommandId(id)).unwrap();
+    assert_eq!(found(6_001), of(6_001)[0].record);
+    assert_eq!(found(5_000), of(5_000)[0].record);
 }

@@ -1,9 +1,9 @@
 //! The auditor's bookkeeping: what each applied command does to its tables.
 
 use miyun_ledger::{
-    Account, AccountFlags, AccountId, AccountKind, Adjustment, Command, CommandId, Counters, Op,
-    PartyId, Pending, PendingRule, Powers, Range, Reserve, RuleId, SeriesId, SignerId, Transfer,
-    TransferKind, Transform,
+    Account, AccountFlags, AccountId, AccountKind, Adjustment, Command, CommandId, Counters,
+    Measure, Op, PartyId, Pending, PendingRule, Powers, Range, Reserve, RuleId, SeriesId, SignerId,
+    Transfer, TransferKind, Transform,
 };
 
 use super::ids::Moved;
@@ -171,6 +171,33 @@ impl Auditor {
         self.expect(7, known.is_some(), || {
             format!("the class does not allow {kind} from {debit} to {credit} at {now}")
         });
+        let permitted = self.permitted(debit, credit);
+        self.expect(7, permitted, || {
+            format!("no permit on both sides from {debit} to {credit} at {now}")
+        });
+    }
+
+    /// True unless the class wants permits and one side has none in force.
+    fn permitted(&self, debit: AccountId, credit: AccountId) -> bool {
+        let (Some(d), Some(c)) = (self.accounts.get(&debit), self.accounts.get(&credit)) else {
+            return false;
+        };
+        let class = self
+            .assets
+            .get(&d.asset)
+            .and_then(|asset| self.classes.get(&asset.class));
+        if d.holder == c.holder || !class.is_some_and(|class| class.permits) {
+            return true;
+        }
+        let holds = |account: &Account, measure| {
+            account.kind.is_boundary()
+                || account.limits.iter().any(|id| {
+                    self.limits
+                        .get(id)
+                        .is_some_and(|l| l.measure == measure && l.window.contains(self.now))
+                })
+        };
+        holds(d, Measure::Debits) && holds(c, Measure::Credits)
     }
 
     fn transfer(&mut self, id: CommandId, signer: SignerId, t: &Transfer, units: &Units) {
