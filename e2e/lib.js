@@ -26,15 +26,17 @@ export async function server() {
   const folder = mkdtempSync(join(tmpdir(), "miyun-e2e-"));
   const command = process.env.MIYUN ?? "cargo run -q -p miyun-web --example linxi -- FOLDER 127.0.0.1:0";
   const [program, ...args] = command.split(" ").map((a) => a.replace("FOLDER", process.env.DATA ?? folder));
-  const child = spawn(program, args, { stdio: ["ignore", "pipe", "inherit"], cwd: new URL("..", import.meta.url).pathname });
+  const child = spawn(program, args, { stdio: ["ignore", "pipe", "pipe"], cwd: new URL("..", import.meta.url).pathname });
   const base = await new Promise((resolve, reject) => {
     let text = "";
     child.on("exit", (code) => reject(new Error(`the server ended with ${code}`)));
-    child.stdout.on("data", (d) => {
-      text += d;
+    const read = (d) => {
+      text = (text + d).slice(-4096);
       const found = text.match(/http:\/\/[\d.]+:\d+/);
       if (found) resolve(found[0]);
-    });
+    };
+    child.stdout.on("data", read);
+    child.stderr.on("data", read);
   });
   return { base, stop() { child.kill("SIGTERM"); rmSync(folder, { recursive: true, force: true }); } };
 }

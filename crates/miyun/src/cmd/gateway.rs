@@ -99,6 +99,13 @@ pub struct Begun {
     threads: Vec<std::thread::JoinHandle<()>>,
 }
 
+impl Begun {
+    /// Where it listens for HJ 212.
+    pub fn addresses(&self) -> &[SocketAddr] {
+        self.running.as_ref().map_or(&[], |r| r.addresses())
+    }
+}
+
 impl Drop for Begun {
     fn drop(&mut self) {
         self.stop.store(true, Ordering::Release);

@@ -90,12 +90,19 @@ struct Around {
     registry: Option<PathBuf>,
 }
 
+/// Where the demonstration's gateway listens: 7212, or any port if that is taken.
+fn demo_door() -> SocketAddr {
+    let usual = SocketAddr::from(([127, 0, 0, 1], 7212));
+    match std::net::TcpListener::bind(usual) {
+        Ok(_) => usual,
+        Err(_) => SocketAddr::from(([127, 0, 0, 1], 0)),
+    }
+}
+
 impl Around {
     fn begin(config: &Config, c: &Serve) -> Result<Self> {
         let mut around = Self::default();
-        let listen = c
-            .gateway
-            .or_else(|| c.demo.then(|| SocketAddr::from(([127, 0, 0, 1], 7212))));
+        let listen = c.gateway.or_else(|| c.demo.then(demo_door));
         if let Some(listen) = listen {
             if c.demo {
                 super::gateway::register_fleet(&config.lake, c.loggers, c.seed, miyun_sim::CITY)?;
@@ -120,9 +127,10 @@ impl Around {
                 token: std::env::var("MIYUN_GATEWAY_TOKEN").ok(),
             };
             around.gateway = Some(super::gateway::begin(&config.lake, settings, &how)?);
-            eprintln!("HJ 212 on {listen}");
+            let to = around.gateway.as_ref().and_then(|g| g.addresses().first());
+            let to = to.unwrap_or(&listen).to_string();
+            eprintln!("HJ 212 on {to}");
             if c.demo && c.loggers > 0 {
-                let to = listen.to_string();
                 around.loggers = Some(super::hj212::send::Streaming::begin(
                     &to, c.loggers, c.seed,
                 )?);
