@@ -123,8 +123,7 @@ proptest! {
         let balances: i128 = b.state.accounts().map(|a| a.counters.balance()).sum();
         prop_assert_eq!(balances, 0);
         // every command again, in any order, changes nothing
-        let (mut state, digest) = (b.state, ());
-        let _ = digest;
+        let mut state = b.state;
         let (digest, records) = (state.digest(), state.records());
         for command in sent.iter().rev() {
             match (state.apply(command, b.now), state.outcome(command.id)) {

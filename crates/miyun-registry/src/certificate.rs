@@ -76,10 +76,13 @@ impl Sheet<'_, '_> {
         for c in text.chars() {
             let w = if c.is_ascii() { 1 } else { 2 };
             if width + w > room {
+                // At the last space, if the line has one; what follows begins the next.
+                let cut = line.rfind(' ').map_or(line.len(), |at| at + 1);
+                let rest = line.split_off(cut);
                 self.put(x, size, &line);
                 self.y += size * 1.4;
-                line.clear();
-                width = 0;
+                width = rest.chars().map(|c| if c.is_ascii() { 1 } else { 2 }).sum();
+                line = rest;
             }
             line.push(c);
             width += w;
@@ -224,13 +227,13 @@ pub fn pdf(model: &Model, r: &Retired, proof: &Proof, base: &str) -> Result<Vec<
     s.wrapped(
         LEFT + 160.0,
         9.5,
-        "附件 proof.json 可离线验证：miyun ledger proof --check proof.json",
+        "附件 proof.json 可离线验证：miyun ledger proof --check proof.json --key 登记机构公钥",
     );
     s.y += 18.0;
     s.wrapped(
         LEFT + 160.0,
         9.5,
-        "The attached proof.json is checked offline by the same command.",
+        "The attached proof.json is checked offline by that command with the operator's public key.",
     );
     surface.finish();
     page.finish();

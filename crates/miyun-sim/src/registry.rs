@@ -332,7 +332,7 @@ fn enterprise(m: &mut Maker, n: usize, parties: &mut Vec<Party>, issued: &mut [u
         ),
         role: Role::Compliance,
         sector,
-        group: (n % 25 == 0 || n % 25 == 1).then(|| format!("holding-{}", n / 25 + 1)),
+        group: (n % 25 < 2).then(|| format!("holding-{}", n / 25 + 1)),
         conduct: Some(conduct),
     });
     let party = || id.clone();
@@ -399,7 +399,7 @@ fn enterprise(m: &mut Maker, n: usize, parties: &mut Vec<Party>, issued: &mut [u
         Conduct::Unverified => {}
     }
     let spare = first.saturating_sub(emissions);
-    if spare > 100 && n % 3 == 0 {
+    if spare > 100 && n.is_multiple_of(3) {
         let to = format!("trader-{}", 1 + m.up_to(3));
         m.add(
             day(2025, 5, 12),
@@ -409,11 +409,11 @@ fn enterprise(m: &mut Maker, n: usize, parties: &mut Vec<Party>, issued: &mut [u
                 to,
                 vintage: 2024,
                 tonnes: spare / 2,
-                approved: n % 21 != 0,
+                approved: !n.is_multiple_of(21),
             },
         );
     }
-    if conduct == Conduct::InTime && sector == "power" && n % 4 == 0 {
+    if conduct == Conduct::InTime && sector == "power" && spare > 1_000 {
         m.add(
             day(2025, 12, 1),
             10,
@@ -426,8 +426,20 @@ fn enterprise(m: &mut Maker, n: usize, parties: &mut Vec<Party>, issued: &mut [u
     }
 }
 
+/// Id, owner, names, methodology, outside, reversible, size.
+type Design = (
+    &'static str,
+    &'static str,
+    &'static str,
+    &'static str,
+    &'static str,
+    bool,
+    bool,
+    u64,
+);
+
 fn projects(m: &mut Maker, enterprises: usize) {
-    let list: [(&str, &str, &str, &str, &'static str, bool, bool, u64); 5] = [
+    let list: [Design; 5] = [
         (
             "LXF-001",
             "developer-1",
