@@ -180,6 +180,28 @@ fn main() {
             }
         }));
     }
+    // The worst stream found: headers that all claim to end at the same place, with digits there.
+    let mut trap = Vec::new();
+    while trap.len() + 6 < 9_990 {
+        let left = 9_990 - trap.len() - 6;
+        trap.extend_from_slice(format!("##{left:04}").as_bytes());
+    }
+    trap.resize(9_988, b'x');
+    trap[9_950..9_956].copy_from_slice(b";CP=&&");
+    trap.extend_from_slice(b"&&ABCD");
+    let hostile = trap.repeat(4);
+    let lenient = DeviceProfile::lenient();
+    let calls = rate(1, seconds, || {
+        let mut framer = Framer::new();
+        for chunk in hostile.chunks(16 * 1024) {
+            framer.push(chunk);
+            while let Some(e) = framer.next(&lenient) {
+                black_box(matches!(e, Event::Frame(_)));
+            }
+        }
+    });
+    let rate_mb = calls * hostile.len() as f64 / 1e6;
+    println!("\nhostile headers that share one end: {rate_mb:.1} MB/s/core");
     println!("\nthe check alone, 299 bytes:");
     let segment = vec![b'7'; 299];
     say("miyun-hj212 folded", rate(1000, seconds / 3.0, || {
