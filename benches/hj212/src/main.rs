@@ -41,7 +41,9 @@ fn rate(frames: usize, seconds: f64, mut run: impl FnMut()) -> f64 {
 
 /// Frames as loggers send them: real-time, minute and hour data of two to six factors.
 fn sample() -> Vec<Message> {
-    let gas = ["a21026", "a21002", "a34013", "a19001", "a01012", "a01013", "a01011"];
+    let gas = [
+        "a21026", "a21002", "a34013", "a19001", "a01012", "a01013", "a01011",
+    ];
     (0..89)
         .map(|k| {
             let n = 2 + k % 5;
@@ -53,14 +55,23 @@ fn sample() -> Vec<Message> {
                 } else {
                     region.factor(
                         code,
-                        &[("Min", &v(0)), ("Avg", &v(1)), ("Max", &v(2)), ("Flag", &'N')],
+                        &[
+                            ("Min", &v(0)),
+                            ("Avg", &v(1)),
+                            ("Max", &v(2)),
+                            ("Flag", &'N'),
+                        ],
                     )
                 };
             }
-            Message::new("31", if k % 3 != 0 { 2011 } else { 2051 }, &format!("{k:024X}"))
-                .qn(Qn::parse(&format!("202611250801{:02}{k:03}", k % 60)).expect("a time"))
-                .ack(true)
-                .region(region)
+            Message::new(
+                "31",
+                if k % 3 != 0 { 2011 } else { 2051 },
+                &format!("{k:024X}"),
+            )
+            .qn(Qn::parse(&format!("202611250801{:02}{k:03}", k % 60)).expect("a time"))
+            .ack(true)
+            .region(region)
         })
         .collect()
 }
@@ -113,13 +124,19 @@ fn main() {
     keyed.keys = Keys::one(Key::new(*b"0123456789abcdef"));
     let messages = sample();
     let encode = |p: &DeviceProfile| -> Vec<Vec<u8>> {
-        messages.iter().map(|m| m.encode_whole(p).expect("it fits")).collect()
+        messages
+            .iter()
+            .map(|m| m.encode_whole(p).expect("it fits"))
+            .collect()
     };
     let (frames, sealed) = (encode(&plain), encode(&keyed));
     let mean = frames.iter().map(Vec::len).sum::<usize>() / frames.len();
     let (stream, sealed_stream) = (frames.concat().repeat(20), sealed.concat().repeat(20));
     let n = frames.len() * 20;
-    println!("{} frames, mean {mean} bytes; frames per CPU second of one thread, median of 5\n", frames.len());
+    println!(
+        "{} frames, mean {mean} bytes; frames per CPU second of one thread, median of 5\n",
+        frames.len()
+    );
     let mut framer = Framer::new();
     let (count, _) = ours(&stream, &mut framer, &plain, false);
     assert_eq!(count, n);
@@ -133,33 +150,45 @@ fn main() {
     let say = |name: &str, r: f64| println!("{name:<58} {r:>12.0}  {:>8.2}", r / us);
     println!("{:<58} {:>12}  {:>8}", "", "frames/s", "ratio");
     say("miyun-hj212: stream, head, items, exact numbers", us);
-    say("  the same with all findings of the region", rate(n, seconds, || {
-        black_box(ours(&stream, &mut framer, &plain, true));
-    }));
+    say(
+        "  the same with all findings of the region",
+        rate(n, seconds, || {
+            black_box(ours(&stream, &mut framer, &plain, true));
+        }),
+    );
     let (count, _) = ours(&sealed_stream, &mut framer, &keyed, false);
     assert_eq!(count, n);
-    say("  the same, SM4 region", rate(n, seconds, || {
-        black_box(ours(&sealed_stream, &mut framer, &keyed, false));
-    }));
+    say(
+        "  the same, SM4 region",
+        rate(n, seconds, || {
+            black_box(ours(&sealed_stream, &mut framer, &keyed, false));
+        }),
+    );
     let texts: Vec<String> = frames
         .iter()
         .map(|f| String::from_utf8(f.clone()).expect("ASCII"))
         .collect();
-    say("crate a 0.1.1: parse_frame on one text (no stream)", rate(frames.len(), seconds, || {
-        for t in &texts {
-            black_box(a::parse_frame(black_box(t)).expect("a frame"));
-        }
-    }));
-    say("crate a 0.1.1: Framer, then parse_frame", rate(n, seconds, || {
-        let mut peer = a::Framer::new();
-        for chunk in stream.chunks(16 * 1024) {
-            peer.push(chunk);
-            while let Some(f) = peer.next_frame() {
-                let text = String::from_utf8(f).expect("ASCII");
-                black_box(a::parse_frame(&text).expect("a frame"));
+    say(
+        "crate a 0.1.1: parse_frame on one text (no stream)",
+        rate(frames.len(), seconds, || {
+            for t in &texts {
+                black_box(a::parse_frame(black_box(t)).expect("a frame"));
             }
-        }
-    }));
+        }),
+    );
+    say(
+        "crate a 0.1.1: Framer, then parse_frame",
+        rate(n, seconds, || {
+            let mut peer = a::Framer::new();
+            for chunk in stream.chunks(16 * 1024) {
+                peer.push(chunk);
+                while let Some(f) = peer.next_frame() {
+                    let text = String::from_utf8(f).expect("ASCII");
+                    black_box(a::parse_frame(&text).expect("a frame"));
+                }
+            }
+        }),
+    );
     let public = shared();
     if public.is_empty() {
         println!("\nshared vectors are not there: the mixed frames are skipped");
@@ -168,33 +197,76 @@ fn main() {
         let stream = public.concat().repeat(10);
         let n = public.len() * 10;
         let mean = public.iter().map(Vec::len).sum::<usize>() / public.len();
-        println!("\nshared vectors: {} accepted frames, mean {mean} bytes", public.len());
-        say("miyun-hj212: stream, head, items, exact numbers", rate(n, seconds, || {
-            black_box(ours(&stream, &mut framer, &profile, false));
-        }));
-        let texts: Vec<String> = public.iter().filter_map(|f| String::from_utf8(f.clone()).ok()).collect();
+        println!(
+            "\nshared vectors: {} accepted frames, mean {mean} bytes",
+            public.len()
+        );
+        say(
+            "miyun-hj212: stream, head, items, exact numbers",
+            rate(n, seconds, || {
+                black_box(ours(&stream, &mut framer, &profile, false));
+            }),
+        );
+        let texts: Vec<String> = public
+            .iter()
+            .filter_map(|f| String::from_utf8(f.clone()).ok())
+            .collect();
         let read = texts.iter().filter(|t| a::parse_frame(t).is_ok()).count();
-        say(&format!("crate a 0.1.1: parse_frame (reads {read} of them)"), rate(texts.len(), seconds, || {
-            for t in &texts {
-                let _ = black_box(a::parse_frame(black_box(t)));
-            }
-        }));
+        say(
+            &format!("crate a 0.1.1: parse_frame (reads {read} of them)"),
+            rate(texts.len(), seconds, || {
+                for t in &texts {
+                    let _ = black_box(a::parse_frame(black_box(t)));
+                }
+            }),
+        );
     }
+    // The worst stream found: headers that all claim to end at the same place, with digits there.
+    let mut trap = Vec::new();
+    while trap.len() + 6 < 9_990 {
+        let left = 9_990 - trap.len() - 6;
+        trap.extend_from_slice(format!("##{left:04}").as_bytes());
+    }
+    trap.resize(9_988, b'x');
+    trap[9_950..9_956].copy_from_slice(b";CP=&&");
+    trap.extend_from_slice(b"&&ABCD");
+    let hostile = trap.repeat(4);
+    let lenient = DeviceProfile::lenient();
+    let calls = rate(1, seconds, || {
+        let mut framer = Framer::new();
+        for chunk in hostile.chunks(16 * 1024) {
+            framer.push(chunk);
+            while let Some(e) = framer.next(&lenient) {
+                black_box(matches!(e, Event::Frame(_)));
+            }
+        }
+    });
+    let rate_mb = calls * hostile.len() as f64 / 1e6;
+    println!("\nhostile headers that share one end: {rate_mb:.1} MB/s/core");
     println!("\nthe check alone, 299 bytes:");
     let segment = vec![b'7'; 299];
-    say("miyun-hj212 folded", rate(1000, seconds / 3.0, || {
-        for _ in 0..1000 {
-            black_box(crc::hj212(black_box(&segment)));
-        }
-    }));
-    say("miyun-hj212 MODBUS dialect", rate(1000, seconds / 3.0, || {
-        for _ in 0..1000 {
-            black_box(CrcDialect::ModbusLowFirst.of(black_box(&segment)));
-        }
-    }));
-    say("crate a 0.1.1", rate(1000, seconds / 3.0, || {
-        for _ in 0..1000 {
-            black_box(a::crc16_ansi(black_box(&segment)));
-        }
-    }));
+    say(
+        "miyun-hj212 folded",
+        rate(1000, seconds / 3.0, || {
+            for _ in 0..1000 {
+                black_box(crc::hj212(black_box(&segment)));
+            }
+        }),
+    );
+    say(
+        "miyun-hj212 MODBUS dialect",
+        rate(1000, seconds / 3.0, || {
+            for _ in 0..1000 {
+                black_box(CrcDialect::ModbusLowFirst.of(black_box(&segment)));
+            }
+        }),
+    );
+    say(
+        "crate a 0.1.1",
+        rate(1000, seconds / 3.0, || {
+            for _ in 0..1000 {
+                black_box(a::crc16_ansi(black_box(&segment)));
+            }
+        }),
+    );
 }

@@ -243,6 +243,8 @@ pub enum Reason {
     NoKey,
     /// The region is encrypted and no key of the device opens it.
     WrongKey,
+    /// One of so many overlapping headers that no more are examined.
+    TooManyHeaders,
 }
 
 impl Reason {
@@ -262,6 +264,7 @@ impl Reason {
             Self::HeadNotAscii => "head-not-ascii",
             Self::NoKey => "no-key",
             Self::WrongKey => "wrong-key",
+            Self::TooManyHeaders => "too-many-headers",
         }
     }
 
@@ -303,6 +306,10 @@ impl Reason {
             (Self::NoKey, Lang::Zh) => "数据区已加密，但设备没有登记密钥",
             (Self::WrongKey, Lang::En) => "the region is encrypted and no registered key opens it",
             (Self::WrongKey, Lang::Zh) => "数据区已加密，登记的密钥都解不开",
+            (Self::TooManyHeaders, Lang::En) => {
+                "one of very many overlapping headers, not examined"
+            }
+            (Self::TooManyHeaders, Lang::Zh) => "大量重叠的包头之一，未作检查",
         }
     }
 }

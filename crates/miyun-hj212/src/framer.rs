@@ -7,7 +7,7 @@
 
 use crate::crc::CrcDialect;
 use crate::finding::Reason;
-use crate::frame::{self, CHECK, Checked, Frame, HEADER, LONGEST, Rejected, Tail};
+use crate::frame::{self, CHECK, Checked, Frame, HEADER, LONGEST, Rejected, SEGMENT_MAX, Tail};
 use crate::profile::Profiles;
 
 /// What comes out of the stream.
@@ -42,6 +42,10 @@ pub struct Framer {
     limit: Limit,
     /// Frames are held back until what follows them is known.
     patient: bool,
+    /// Where the present window of the stream began.
+    window: u64,
+    /// Bytes examined for candidates that begin in it.
+    spent: usize,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -61,6 +65,14 @@ enum Step {
     Rejected(usize, Reason, Option<CrcDialect>),
     Frame(usize, Checked),
 }
+
+/// Bytes of a window: one frame of the longest kind.
+const WINDOW: u64 = (HEADER + LONGEST + CHECK) as u64;
+
+/// How often the bytes of a window are examined before its candidates of more than 1,024 bytes are
+/// refused unseen: headers made to overlap would otherwise cost time by the square of their number.
+/// Counted by the place in the stream, so that cuts change nothing.
+const PASSES: usize = 32;
 
 /// Buffers above this size are given back when they run empty.
 const KEEP: usize = 4096;
@@ -235,6 +247,16 @@ impl Framer {
         };
         if self.patient && Tail::of(&rest[end..], ended).0 == Tail::Open {
             return Step::Wait;
+        }
+        let place = self.gone + self.at as u64;
+        if place >= self.window + WINDOW {
+            self.window = place;
+            self.spent = 0;
+        }
+        self.spent += end;
+        // A frame as short as the standard demands is always examined: no neighbour is lost.
+        if self.spent > PASSES * WINDOW as usize && len > SEGMENT_MAX {
+            return Step::Rejected(header(rest, 1).min(end), Reason::TooManyHeaders, None);
         }
         match frame::examine(raw, profiles, &mut self.plain) {
             Ok(checked) => Step::Frame(end, checked),

@@ -192,6 +192,40 @@ fn a_false_header_costs_waiting_and_no_frame() {
 }
 
 #[test]
+fn overlapping_headers_are_examined_a_bounded_number_of_times() {
+    let mut trap = Vec::new();
+    while trap.len() + 6 < 9_990 {
+        let left = 9_990 - trap.len() - 6;
+        trap.extend_from_slice(format!("##{left:04}").as_bytes());
+    }
+    trap.truncate(9_936);
+    trap.extend_from_slice(b";CP=&&");
+    trap.resize(9_988, b'x');
+    trap.extend_from_slice(b"&&ABCD");
+    let good = CASES[0].bytes;
+    // What follows the trap is read as ever.
+    let stream = [&trap[..], good, &trap, good, good].concat();
+    let profile = DeviceProfile::of(Edition::E2017);
+    for piece in [stream.len(), 999] {
+        let mut framer = Framer::new();
+        let (mut frames, mut examined, mut unseen) = (0, 0, 0);
+        for p in stream.chunks(piece) {
+            framer.push(p);
+            while let Some(e) = framer.next(&profile) {
+                match e {
+                    Event::Frame(_) => frames += 1,
+                    Event::Rejected(r) if r.reason == Reason::TooManyHeaders => unseen += 1,
+                    Event::Rejected(_) => examined += 1,
+                    Event::Noise(_) => {}
+                }
+            }
+        }
+        assert_eq!(frames, 3);
+        assert!(examined < 600 && unseen > 2500, "{examined} {unseen}");
+    }
+}
+
+#[test]
 fn a_wrong_or_missing_key_is_said() {
     let m = miyun_hj212::Message::new("31", 2011, "A")
         .region(miyun_hj212::Region::new().item("DataTime", "20260301080000"));

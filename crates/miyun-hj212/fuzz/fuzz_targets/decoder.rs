@@ -8,7 +8,9 @@ use miyun_hj212::sm4::{Key, Keys};
 use miyun_hj212::{AnswerTo, Command, CrcDialect, DeviceProfile, Edition, decode};
 
 fuzz_target!(|data: &[u8]| {
-    let Some((first, segment)) = data.split_first() else { return };
+    let Some((first, segment)) = data.split_first() else {
+        return;
+    };
     if segment.len() > 9999 {
         return;
     }
@@ -20,23 +22,21 @@ fuzz_target!(|data: &[u8]| {
     bytes.extend_from_slice(segment);
     bytes.extend_from_slice(format!("{:04X}\r\n", CrcDialect::Hj212.of(segment)).as_bytes());
     let mut plain = Vec::new();
-    let Ok(f) = decode(&bytes, &profile, &mut plain) else { return };
+    let Ok(f) = decode(&bytes, &profile, &mut plain) else {
+        return;
+    };
     assert_eq!(f.check(), f.report().iter().map(|x| x.code).collect());
     for item in f.items() {
-        item.split();
-        item.log();
+        let _ = (item.split(), item.log());
         if let Some(n) = item.number() {
-            n.micro();
-            n.to_f64();
+            let _ = (n.micro(), n.to_f64());
         }
     }
-    f.data_time();
+    let _ = f.data_time();
     if let Some(q) = f.qn_time() {
         assert_eq!(q.to_string(), f.qn().unwrap_or_default());
     }
-    wanted_by_device(&f);
-    wanted_by_host(&f);
-    Command::read(&f);
+    let _ = (wanted_by_device(&f), wanted_by_host(&f), Command::read(&f));
     if let Ok(answer) = AnswerTo::frame(&f).data(&profile) {
         let mut plain = Vec::new();
         let back = decode(&answer, &profile, &mut plain).expect("our own answer");

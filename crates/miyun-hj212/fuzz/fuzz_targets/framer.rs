@@ -7,7 +7,10 @@ use miyun_hj212::{CrcSet, DeviceProfile, Edition, Event, Framer, Reassembler, Sp
 
 fn run(stream: &[u8], piece: usize, profile: &DeviceProfile) -> (Vec<Vec<u8>>, usize) {
     let mut framer = Framer::new();
-    let mut joined = Reassembler::new(SplitLimits { bytes: 1 << 16, ..SplitLimits::default() });
+    let mut joined = Reassembler::new(SplitLimits {
+        bytes: 1 << 16,
+        ..SplitLimits::default()
+    });
     let (mut frames, mut given) = (Vec::new(), 0);
     let mut pieces = stream.chunks(piece).peekable();
     while let Some(p) = pieces.next() {
@@ -33,7 +36,9 @@ fn run(stream: &[u8], piece: usize, profile: &DeviceProfile) -> (Vec<Vec<u8>>, u
 }
 
 fuzz_target!(|data: &[u8]| {
-    let Some((first, stream)) = data.split_first() else { return };
+    let Some((first, stream)) = data.split_first() else {
+        return;
+    };
     let profile = DeviceProfile {
         crc: CrcSet::ANY,
         keys: Keys::one(Key::new([7; 16])),
