@@ -68,7 +68,7 @@ fn of_place(q: &AirQuery, id: &SubjectId) -> bool {
 }
 
 /// Annual items with validity, limit and verdict; each row's `id` answers why.
-#[utoipa::path(get, path = "/api/v1/air/items", tag = "data", params(AirQuery),
+#[utoipa::path(get, operation_id = "air_items", path = "/api/v1/air/items", tag = "data", params(AirQuery),
     responses((status = 200, description = "Annual items", body = Rows), (status = 400, description = "A parameter cannot be understood", body = Problem), (status = 404, description = "No such city, edition or data", body = Problem)))]
 pub(super) async fn air_items(
     State(p): Shared,
@@ -133,7 +133,7 @@ pub(super) async fn air_items(
 }
 
 /// Valid daily values, sub-indices, index and level of every place.
-#[utoipa::path(get, path = "/api/v1/air/days", tag = "data", params(AirQuery),
+#[utoipa::path(get, operation_id = "air_days", path = "/api/v1/air/days", tag = "data", params(AirQuery),
     responses((status = 200, description = "Days", body = Rows), (status = 400, description = "A parameter cannot be understood", body = Problem), (status = 404, description = "No such city, edition or data", body = Problem)))]
 pub(super) async fn air_days(
     State(p): Shared,
@@ -204,7 +204,7 @@ pub(super) async fn air_days(
 const HOURS_DAYS_MAX: usize = 366;
 
 /// Hourly values in canonical units, at most a year.
-#[utoipa::path(get, path = "/api/v1/air/hours", tag = "data", params(AirQuery),
+#[utoipa::path(get, operation_id = "air_hours", path = "/api/v1/air/hours", tag = "data", params(AirQuery),
     responses((status = 200, description = "Hours", body = Rows), (status = 400, description = "A parameter cannot be understood", body = Problem), (status = 404, description = "No such city or data", body = Problem)))]
 pub(super) async fn air_hours(
     State(p): Shared,

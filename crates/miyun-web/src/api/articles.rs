@@ -119,7 +119,7 @@ fn no_nul(name: &str, t: Option<String>) -> Result<Option<String>, Problem> {
 }
 
 /// Published articles, with facets and snippets.
-#[utoipa::path(get, path = "/api/v1/articles", tag = "articles", params(ListQuery),
+#[utoipa::path(get, operation_id = "articles_list", path = "/api/v1/articles", tag = "articles", params(ListQuery),
     responses((status = 200, description = "Articles", body = Object, example = json!({"total": 0, "hits": [], "facets": {"region": [], "topic": [], "source": [], "publisher": [], "status": [], "year": []}})), (status = 400, description = "A parameter cannot be understood", body = Problem)))]
 pub(super) async fn list(
     State(p): Shared,
@@ -143,7 +143,7 @@ async fn get(p: &Platform, text: &str) -> Result<Article, Problem> {
 }
 
 /// An article with its current version, or its tombstone.
-#[utoipa::path(get, path = "/api/v1/articles/{id}", tag = "articles", params(("id" = String, Path, example = "01ARZ3NDEKTSV4RRFFQ69G5FAV")),
+#[utoipa::path(get, operation_id = "articles_one", path = "/api/v1/articles/{id}", tag = "articles", params(("id" = String, Path, example = "01ARZ3NDEKTSV4RRFFQ69G5FAV")),
     responses((status = 200, description = "The article", body = Object), (status = 404, description = "No such article", body = Problem), (status = 410, description = "Withdrawn: the detail says why and when", body = Problem)))]
 pub(super) async fn one(
     State(p): Shared,
@@ -166,7 +166,7 @@ pub(super) async fn one(
 }
 
 /// Versions of an article, newest first: published ones, and for editors all.
-#[utoipa::path(get, path = "/api/v1/articles/{id}/versions", tag = "articles", params(("id" = String, Path)),
+#[utoipa::path(get, operation_id = "articles_versions", path = "/api/v1/articles/{id}/versions", tag = "articles", params(("id" = String, Path)),
     responses((status = 200, description = "Versions", body = Vec<Object>), (status = 404, description = "No such article", body = Problem)))]
 pub(super) async fn versions(
     State(p): Shared,
@@ -201,7 +201,7 @@ pub(super) struct DraftBody {
 }
 
 /// Begins an article as a draft.
-#[utoipa::path(post, path = "/api/v1/articles", tag = "articles", request_body = DraftBody, security(("key" = [])),
+#[utoipa::path(post, operation_id = "articles_create", path = "/api/v1/articles", tag = "articles", request_body = DraftBody, security(("key" = [])),
     responses((status = 201, description = "Saved", body = Created), (status = 400, description = "Content that may not be stored", body = Problem), (status = 401, description = "Nobody is signed in", body = Problem), (status = 403, description = "Not allowed", body = Problem)))]
 pub(super) async fn create(
     State(p): Shared,
@@ -234,7 +234,7 @@ fn clean(b: &DraftBody) -> Result<(), Problem> {
 }
 
 /// Saves the open draft of an article, or opens the next version.
-#[utoipa::path(put, path = "/api/v1/articles/{id}/draft", tag = "articles", params(("id" = String, Path)), request_body = DraftBody, security(("key" = [])),
+#[utoipa::path(put, operation_id = "articles_save", path = "/api/v1/articles/{id}/draft", tag = "articles", params(("id" = String, Path)), request_body = DraftBody, security(("key" = [])),
     responses((status = 204, description = "Saved"), (status = 400, description = "Content that may not be stored", body = Problem), (status = 401, description = "Nobody is signed in", body = Problem), (status = 403, description = "Not allowed", body = Problem), (status = 404, description = "No such article", body = Problem), (status = 409, description = "A version waits for its second person", body = Problem)))]
 pub(super) async fn save(
     State(p): Shared,
@@ -259,7 +259,7 @@ pub(super) async fn save(
 }
 
 /// Hands the open draft to a second person.
-#[utoipa::path(post, path = "/api/v1/articles/{id}/proposal", tag = "articles", params(("id" = String, Path)), security(("key" = [])),
+#[utoipa::path(post, operation_id = "articles_propose", path = "/api/v1/articles/{id}/proposal", tag = "articles", params(("id" = String, Path)), security(("key" = [])),
     responses((status = 204, description = "Proposed"), (status = 401, description = "Nobody is signed in", body = Problem), (status = 403, description = "Not allowed", body = Problem), (status = 404, description = "No such article", body = Problem), (status = 409, description = "No open draft", body = Problem)))]
 pub(super) async fn propose(
     State(p): Shared,
@@ -275,7 +275,7 @@ pub(super) async fn propose(
 }
 
 /// Publishes the proposed version of somebody else, or sends it back.
-#[utoipa::path(post, path = "/api/v1/articles/{id}/decision", tag = "articles", params(("id" = String, Path)), request_body = DecisionBody, security(("key" = [])),
+#[utoipa::path(post, operation_id = "articles_decide", path = "/api/v1/articles/{id}/decision", tag = "articles", params(("id" = String, Path)), request_body = DecisionBody, security(("key" = [])),
     responses((status = 204, description = "Decided"), (status = 400, description = "Not understood", body = Problem), (status = 401, description = "Nobody is signed in", body = Problem), (status = 403, description = "Not allowed", body = Problem), (status = 404, description = "No such article", body = Problem), (status = 409, description = "Nothing waits, or a second person is needed", body = Problem)))]
 pub(super) async fn decide(
     State(p): Shared,
@@ -309,7 +309,7 @@ pub(super) struct WithdrawBody {
 }
 
 /// Withdraws an article; a tombstone with the reason stays.
-#[utoipa::path(post, path = "/api/v1/articles/{id}/withdrawal", tag = "articles", params(("id" = String, Path)), request_body = WithdrawBody, security(("key" = [])),
+#[utoipa::path(post, operation_id = "articles_withdraw", path = "/api/v1/articles/{id}/withdrawal", tag = "articles", params(("id" = String, Path)), request_body = WithdrawBody, security(("key" = [])),
     responses((status = 204, description = "Withdrawn"), (status = 400, description = "Not understood", body = Problem), (status = 401, description = "Nobody is signed in", body = Problem), (status = 403, description = "Not allowed", body = Problem), (status = 404, description = "No such article", body = Problem), (status = 409, description = "Withdrawn before, or no reason", body = Problem)))]
 pub(super) async fn withdraw(
     State(p): Shared,
@@ -358,7 +358,7 @@ async fn likes(
 }
 
 /// Likes an article; again is the same as once.
-#[utoipa::path(put, path = "/api/v1/articles/{id}/like", tag = "articles", params(("id" = String, Path)), security(("key" = [])),
+#[utoipa::path(put, operation_id = "articles_like", path = "/api/v1/articles/{id}/like", tag = "articles", params(("id" = String, Path)), security(("key" = [])),
     responses((status = 200, description = "Liked", body = Likes), (status = 401, description = "Nobody is signed in", body = Problem), (status = 403, description = "Not allowed", body = Problem), (status = 404, description = "No such article", body = Problem)))]
 pub(super) async fn like(
     State(p): Shared,
@@ -373,7 +373,7 @@ pub(super) async fn like(
 }
 
 /// Takes a like back.
-#[utoipa::path(delete, path = "/api/v1/articles/{id}/like", tag = "articles", params(("id" = String, Path)), security(("key" = [])),
+#[utoipa::path(delete, operation_id = "articles_unlike", path = "/api/v1/articles/{id}/like", tag = "articles", params(("id" = String, Path)), security(("key" = [])),
     responses((status = 200, description = "Not liked", body = Likes), (status = 401, description = "Nobody is signed in", body = Problem), (status = 403, description = "Not allowed", body = Problem), (status = 404, description = "No such article", body = Problem)))]
 pub(super) async fn unlike(
     State(p): Shared,
@@ -388,7 +388,7 @@ pub(super) async fn unlike(
 }
 
 /// One's own collections.
-#[utoipa::path(get, path = "/api/v1/collections", tag = "articles", security(("key" = [])),
+#[utoipa::path(get, operation_id = "articles_collections", path = "/api/v1/collections", tag = "articles", security(("key" = [])),
     responses((status = 200, description = "Collections", body = Vec<Object>), (status = 401, description = "Nobody is signed in", body = Problem)))]
 pub(super) async fn collections(
     State(p): Shared,
@@ -412,7 +412,7 @@ pub(super) struct CollectionBody {
 const COLLECTIONS_MAX: usize = 200;
 
 /// Makes a collection.
-#[utoipa::path(post, path = "/api/v1/collections", tag = "articles", request_body = CollectionBody, security(("key" = [])),
+#[utoipa::path(post, operation_id = "articles_create_collection", path = "/api/v1/collections", tag = "articles", request_body = CollectionBody, security(("key" = [])),
     responses((status = 201, description = "Made", body = Created), (status = 400, description = "Not understood", body = Problem), (status = 401, description = "Nobody is signed in", body = Problem), (status = 403, description = "Not allowed", body = Problem), (status = 409, description = "No title, or too many collections", body = Problem)))]
 pub(super) async fn create_collection(
     State(p): Shared,
@@ -438,7 +438,7 @@ fn collection(text: &str) -> Result<CollectionId, Problem> {
 }
 
 /// Removes a collection.
-#[utoipa::path(delete, path = "/api/v1/collections/{id}", tag = "articles", params(("id" = String, Path)), security(("key" = [])),
+#[utoipa::path(delete, operation_id = "articles_delete_collection", path = "/api/v1/collections/{id}", tag = "articles", params(("id" = String, Path)), security(("key" = [])),
     responses((status = 204, description = "Removed"), (status = 401, description = "Nobody is signed in", body = Problem), (status = 403, description = "Not allowed", body = Problem), (status = 404, description = "No such collection of yours", body = Problem)))]
 pub(super) async fn delete_collection(
     State(p): Shared,
@@ -453,7 +453,7 @@ pub(super) async fn delete_collection(
 }
 
 /// Puts an article into a collection.
-#[utoipa::path(put, path = "/api/v1/collections/{id}/{article}", tag = "articles", params(("id" = String, Path), ("article" = String, Path)), security(("key" = [])),
+#[utoipa::path(put, operation_id = "articles_collect", path = "/api/v1/collections/{id}/{article}", tag = "articles", params(("id" = String, Path), ("article" = String, Path)), security(("key" = [])),
     responses((status = 204, description = "There"), (status = 401, description = "Nobody is signed in", body = Problem), (status = 403, description = "Not allowed", body = Problem), (status = 404, description = "No such collection of yours, or no such article", body = Problem)))]
 pub(super) async fn collect(
     State(p): Shared,
@@ -468,7 +468,7 @@ pub(super) async fn collect(
 }
 
 /// Takes an article out of a collection.
-#[utoipa::path(delete, path = "/api/v1/collections/{id}/{article}", tag = "articles", params(("id" = String, Path), ("article" = String, Path)), security(("key" = [])),
+#[utoipa::path(delete, operation_id = "articles_uncollect", path = "/api/v1/collections/{id}/{article}", tag = "articles", params(("id" = String, Path), ("article" = String, Path)), security(("key" = [])),
     responses((status = 204, description = "Not there"), (status = 401, description = "Nobody is signed in", body = Problem), (status = 403, description = "Not allowed", body = Problem), (status = 404, description = "No such collection of yours", body = Problem)))]
 pub(super) async fn uncollect(
     State(p): Shared,

@@ -27,7 +27,7 @@ pub(super) struct KeyDocument {
 }
 
 /// One's own API keys.
-#[utoipa::path(get, path = "/api/v1/keys", tag = "people", security(("key" = [])),
+#[utoipa::path(get, operation_id = "keys_keys", path = "/api/v1/keys", tag = "people", security(("key" = [])),
     responses((status = 200, description = "Keys", body = Vec<KeyDocument>), (status = 401, description = "Nobody is signed in", body = Problem)))]
 pub(super) async fn keys(
     State(p): Shared,
@@ -78,7 +78,7 @@ pub(super) struct NewKeyDocument {
 const KEYS_MAX: usize = 50;
 
 /// Makes a key for oneself. A key cannot make keys.
-#[utoipa::path(post, path = "/api/v1/keys", tag = "people", request_body = KeyBody,
+#[utoipa::path(post, operation_id = "keys_create_key", path = "/api/v1/keys", tag = "people", request_body = KeyBody,
     responses((status = 201, description = "Made", body = NewKeyDocument), (status = 400, description = "Not understood", body = Problem), (status = 401, description = "Nobody is signed in", body = Problem), (status = 403, description = "A key cannot make keys", body = Problem), (status = 409, description = "Too many keys", body = Problem)))]
 pub(super) async fn create_key(
     State(p): Shared,
@@ -154,7 +154,7 @@ pub(super) async fn create_key(
 }
 
 /// Revokes a key of one's own.
-#[utoipa::path(delete, path = "/api/v1/keys/{id}", tag = "people", params(("id" = String, Path)), security(("key" = [])),
+#[utoipa::path(delete, operation_id = "keys_revoke_key", path = "/api/v1/keys/{id}", tag = "people", params(("id" = String, Path)), security(("key" = [])),
     responses((status = 204, description = "Revoked"), (status = 401, description = "Nobody is signed in", body = Problem), (status = 404, description = "No such key of yours", body = Problem)))]
 pub(super) async fn revoke_key(
     State(p): Shared,

@@ -55,7 +55,7 @@ pub(super) struct Me {
 }
 
 /// Who is asking.
-#[utoipa::path(get, path = "/api/v1/me", tag = "people", security(("key" = [])),
+#[utoipa::path(get, operation_id = "people_me", path = "/api/v1/me", tag = "people", security(("key" = [])),
     responses((status = 200, description = "The person", body = Me), (status = 401, description = "Nobody is signed in", body = Problem)))]
 pub(super) async fn me(v: Viewer, headers: HeaderMap) -> Result<Response, Problem> {
     let user = v.user_api()?;
@@ -96,7 +96,7 @@ fn person_document(x: &Person) -> PersonDocument {
 }
 
 /// Everyone with an account, for administrators.
-#[utoipa::path(get, path = "/api/v1/people", tag = "people", params(Page), security(("key" = [])),
+#[utoipa::path(get, operation_id = "people_list", path = "/api/v1/people", tag = "people", params(Page), security(("key" = [])),
     responses((status = 200, description = "People", body = Listed<PersonDocument>), (status = 400, description = "A parameter cannot be understood", body = Problem), (status = 401, description = "Nobody is signed in", body = Problem), (status = 403, description = "Not allowed", body = Problem)))]
 pub(super) async fn list(
     State(p): Shared,
@@ -130,7 +130,7 @@ pub(crate) struct PersonBody {
 }
 
 /// Adds a person without roles.
-#[utoipa::path(post, path = "/api/v1/people", tag = "people", request_body = PersonBody, security(("key" = [])),
+#[utoipa::path(post, operation_id = "people_create", path = "/api/v1/people", tag = "people", request_body = PersonBody, security(("key" = [])),
     responses((status = 201, description = "Added", body = Created), (status = 400, description = "Not understood", body = Problem), (status = 401, description = "Nobody is signed in", body = Problem), (status = 403, description = "Not allowed", body = Problem), (status = 409, description = "The login is taken or badly formed", body = Problem)))]
 pub(super) async fn create(
     State(p): Shared,
@@ -168,7 +168,7 @@ fn person(text: &str) -> Result<PersonId, Problem> {
 }
 
 /// Closes an account: sessions end, keys are revoked, deeds stay.
-#[utoipa::path(delete, path = "/api/v1/people/{id}", tag = "people", params(("id" = String, Path)), security(("key" = [])),
+#[utoipa::path(delete, operation_id = "people_disable", path = "/api/v1/people/{id}", tag = "people", params(("id" = String, Path)), security(("key" = [])),
     responses((status = 204, description = "Closed"), (status = 401, description = "Nobody is signed in", body = Problem), (status = 403, description = "Not allowed", body = Problem), (status = 404, description = "No such person", body = Problem), (status = 409, description = "One's own account", body = Problem)))]
 pub(super) async fn disable(
     State(p): Shared,
@@ -190,7 +190,7 @@ pub(super) async fn disable(
 }
 
 /// Every role that a person has or had: one's own, or anybody's for administrators.
-#[utoipa::path(get, path = "/api/v1/people/{id}/roles", tag = "people", params(("id" = String, Path)), security(("key" = [])),
+#[utoipa::path(get, operation_id = "people_grants", path = "/api/v1/people/{id}/roles", tag = "people", params(("id" = String, Path)), security(("key" = [])),
     responses((status = 200, description = "Roles", body = Vec<GrantDocument>), (status = 401, description = "Nobody is signed in", body = Problem), (status = 403, description = "Not allowed", body = Problem), (status = 404, description = "No such person", body = Problem)))]
 pub(super) async fn grants(
     State(p): Shared,
@@ -239,7 +239,7 @@ fn time(name: &str, t: Option<&str>) -> Result<Option<Timestamp>, Problem> {
 }
 
 /// Gives a person a role.
-#[utoipa::path(post, path = "/api/v1/people/{id}/roles", tag = "people", params(("id" = String, Path)), request_body = GrantBody, security(("key" = [])),
+#[utoipa::path(post, operation_id = "people_grant", path = "/api/v1/people/{id}/roles", tag = "people", params(("id" = String, Path)), request_body = GrantBody, security(("key" = [])),
     responses((status = 201, description = "Given", body = Created), (status = 400, description = "Not understood", body = Problem), (status = 401, description = "Nobody is signed in", body = Problem), (status = 403, description = "Not allowed", body = Problem), (status = 404, description = "No such person", body = Problem), (status = 409, description = "A scope is missing, or a second person is needed", body = Problem)))]
 pub(super) async fn grant(
     State(p): Shared,
@@ -295,7 +295,7 @@ pub(crate) async fn give(
 }
 
 /// Takes a role back; that it was held stays on record.
-#[utoipa::path(delete, path = "/api/v1/people/{id}/roles/{grant}", tag = "people", params(("id" = String, Path), ("grant" = String, Path)), security(("key" = [])),
+#[utoipa::path(delete, operation_id = "people_revoke", path = "/api/v1/people/{id}/roles/{grant}", tag = "people", params(("id" = String, Path), ("grant" = String, Path)), security(("key" = [])),
     responses((status = 204, description = "Taken back"), (status = 401, description = "Nobody is signed in", body = Problem), (status = 403, description = "Not allowed", body = Problem), (status = 404, description = "No such role in force", body = Problem)))]
 pub(super) async fn revoke(
     State(p): Shared,
@@ -361,7 +361,7 @@ pub(super) struct AuditDocument {
 }
 
 /// The audit log, newest first, for administrators.
-#[utoipa::path(get, path = "/api/v1/audit", tag = "people", params(AuditParams), security(("key" = [])),
+#[utoipa::path(get, operation_id = "people_audit", path = "/api/v1/audit", tag = "people", params(AuditParams), security(("key" = [])),
     responses((status = 200, description = "Entries", body = Vec<AuditDocument>), (status = 400, description = "A parameter cannot be understood", body = Problem), (status = 401, description = "Nobody is signed in", body = Problem), (status = 403, description = "Not allowed", body = Problem)))]
 pub(super) async fn audit(
     State(p): Shared,

@@ -41,7 +41,7 @@ async fn find(p: &Arc<Platform>, id: &str) -> Result<Assessment, Problem> {
 }
 
 /// A figure with its reasons: value, verdict, rules with clauses, rows with digests, method.
-#[utoipa::path(get, path = "/api/v1/figures/{id}", tag = "figures", params(("id" = String, Path, description = "Id of the figure", example = "a-0123456789abcdef")),
+#[utoipa::path(get, operation_id = "publish_figure", path = "/api/v1/figures/{id}", tag = "figures", params(("id" = String, Path, description = "Id of the figure", example = "a-0123456789abcdef")),
     responses((status = 200, description = "The figure", body = Object, example = json!({"id": "a-0123456789abcdef", "subject": "linxi", "indicator": "PM2.5", "statistic": "annual-mean", "period": "2024", "value": "30", "unit": "ug/m3", "verdict": "attained", "limit": "35"})), (status = 404, description = "No such figure", body = Problem)))]
 pub(super) async fn figure(
     State(p): Shared,
@@ -78,7 +78,7 @@ pub(super) struct PublishedQuery {
 const PUBLISHED_MAX: u32 = 100_000;
 
 /// Published figures, each as it was known at a moment.
-#[utoipa::path(get, path = "/api/v1/published", tag = "figures", params(PublishedQuery),
+#[utoipa::path(get, operation_id = "publish_published", path = "/api/v1/published", tag = "figures", params(PublishedQuery),
     responses((status = 200, description = "Published figures", body = Rows), (status = 400, description = "A parameter cannot be understood", body = Problem)))]
 pub(super) async fn published(
     State(p): Shared,
@@ -192,7 +192,7 @@ pub(super) struct Publication {
 }
 
 /// Every publication of a figure, newest first, each with the difference to the one before.
-#[utoipa::path(get, path = "/api/v1/published/history", tag = "figures", params(KeyQuery),
+#[utoipa::path(get, operation_id = "publish_published_history", path = "/api/v1/published/history", tag = "figures", params(KeyQuery),
     responses((status = 200, description = "Publications", body = Vec<Publication>), (status = 400, description = "A parameter cannot be understood", body = Problem)))]
 pub(super) async fn published_history(
     State(p): Shared,
@@ -281,7 +281,7 @@ pub(super) fn created(id: impl ToString) -> Response {
 }
 
 /// Proposes what a second person decides.
-#[utoipa::path(post, path = "/api/v1/proposals", tag = "figures", request_body = NewProposalBody, security(("key" = [])),
+#[utoipa::path(post, operation_id = "publish_propose", path = "/api/v1/proposals", tag = "figures", request_body = NewProposalBody, security(("key" = [])),
     responses((status = 201, description = "Proposed", body = Created), (status = 400, description = "Not understood", body = Problem), (status = 401, description = "Nobody is signed in", body = Problem), (status = 403, description = "Not allowed", body = Problem), (status = 404, description = "No such figure", body = Problem)))]
 pub(super) async fn propose(
     State(p): Shared,
@@ -373,7 +373,7 @@ fn document(x: &Proposal) -> ProposalDocument {
 }
 
 /// Proposals that wait, of the kinds that the viewer may decide or propose.
-#[utoipa::path(get, path = "/api/v1/proposals", tag = "figures", security(("key" = [])),
+#[utoipa::path(get, operation_id = "publish_proposals", path = "/api/v1/proposals", tag = "figures", security(("key" = [])),
     responses((status = 200, description = "Proposals that wait", body = Vec<ProposalDocument>), (status = 401, description = "Nobody is signed in", body = Problem)))]
 pub(super) async fn proposals(
     State(p): Shared,
@@ -406,7 +406,7 @@ pub(super) struct DecisionBody {
 }
 
 /// Decides a proposal of somebody else; what was approved takes effect at once.
-#[utoipa::path(post, path = "/api/v1/proposals/{id}/decision", tag = "figures", params(("id" = String, Path)), request_body = DecisionBody, security(("key" = [])),
+#[utoipa::path(post, operation_id = "publish_decide", path = "/api/v1/proposals/{id}/decision", tag = "figures", params(("id" = String, Path)), request_body = DecisionBody, security(("key" = [])),
     responses((status = 200, description = "Decided", body = ProposalDocument), (status = 400, description = "Not understood", body = Problem), (status = 401, description = "Nobody is signed in", body = Problem), (status = 403, description = "Not allowed", body = Problem), (status = 404, description = "No such proposal", body = Problem), (status = 409, description = "Decided already, or a second person is needed", body = Problem)))]
 pub(super) async fn decide(
     State(p): Shared,

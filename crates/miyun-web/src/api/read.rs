@@ -85,7 +85,7 @@ pub(super) struct PlacesQuery {
 }
 
 /// Cities and stations.
-#[utoipa::path(get, path = "/api/v1/places", tag = "data", params(PlacesQuery),
+#[utoipa::path(get, operation_id = "places", path = "/api/v1/places", tag = "data", params(PlacesQuery),
     responses((status = 200, description = "Places", body = Rows), (status = 400, description = "A parameter cannot be understood", body = Problem)))]
 pub(super) async fn places(
     State(p): Shared,
@@ -178,7 +178,7 @@ pub(super) struct TableQuery {
 }
 
 /// Imported files with their digests.
-#[utoipa::path(get, path = "/api/v1/imports", tag = "data", params(TableQuery),
+#[utoipa::path(get, operation_id = "imports", path = "/api/v1/imports", tag = "data", params(TableQuery),
     responses((status = 200, description = "Imported files", body = Rows), (status = 400, description = "A parameter cannot be understood", body = Problem)))]
 pub(super) async fn imports(
     State(p): Shared,
@@ -232,7 +232,7 @@ pub(super) async fn imports(
 }
 
 /// Plans with their measures and targets.
-#[utoipa::path(get, path = "/api/v1/plans", tag = "plan",
+#[utoipa::path(get, operation_id = "plans", path = "/api/v1/plans", tag = "plan",
     responses((status = 200, description = "Plans", body = Vec<Object>)))]
 pub(super) async fn plans(State(p): Shared, headers: HeaderMap) -> Result<Response, Problem> {
     json(&p.site.plans, &headers)
@@ -250,7 +250,7 @@ pub(super) struct PlanQuery {
 }
 
 /// Where a plan stands on a day: every measure, its indicators, figures and verdicts.
-#[utoipa::path(get, path = "/api/v1/plans/{id}/status", tag = "plan", params(("id" = String, Path, description = "Plan", example = "linxi-sim"), PlanQuery),
+#[utoipa::path(get, operation_id = "plan_status", path = "/api/v1/plans/{id}/status", tag = "plan", params(("id" = String, Path, description = "Plan", example = "linxi-sim"), PlanQuery),
     responses((status = 200, description = "Status", body = Object), (status = 400, description = "A parameter cannot be understood", body = Problem), (status = 404, description = "No such plan", body = Problem)))]
 pub(super) async fn plan_status(
     State(p): Shared,

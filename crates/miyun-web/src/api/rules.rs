@@ -33,7 +33,7 @@ pub(super) struct InstrumentInShort {
 }
 
 /// Instruments of the rulebook.
-#[utoipa::path(get, path = "/api/v1/rules", tag = "rules",
+#[utoipa::path(get, operation_id = "rules_instruments", path = "/api/v1/rules", tag = "rules",
     responses((status = 200, description = "Instruments", body = Vec<InstrumentInShort>)))]
 pub(super) async fn instruments(State(p): Shared, headers: HeaderMap) -> Result<Response, Problem> {
     let all: Vec<InstrumentInShort> = p
@@ -55,7 +55,7 @@ pub(super) async fn instruments(State(p): Shared, headers: HeaderMap) -> Result<
 }
 
 /// An instrument with its tables as printed, clauses and citations.
-#[utoipa::path(get, path = "/api/v1/rules/{jurisdiction}/{name}", tag = "rules",
+#[utoipa::path(get, operation_id = "rules_instrument", path = "/api/v1/rules/{jurisdiction}/{name}", tag = "rules",
     params(("jurisdiction" = String, Path, example = "CN"), ("name" = String, Path, example = "GB-3095-2026")),
     responses((status = 200, description = "Instrument", body = Object), (status = 404, description = "No such instrument", body = Problem)))]
 pub(super) async fn instrument(
@@ -90,7 +90,7 @@ pub(super) struct Edition {
 }
 
 /// Editions that evaluations may be asked under.
-#[utoipa::path(get, path = "/api/v1/editions", tag = "rules",
+#[utoipa::path(get, operation_id = "rules_editions", path = "/api/v1/editions", tag = "rules",
     responses((status = 200, description = "Editions", body = Vec<Edition>)))]
 pub(super) async fn editions(State(p): Shared, headers: HeaderMap) -> Result<Response, Problem> {
     let all: Vec<Edition> = p

@@ -214,7 +214,7 @@ pub(crate) fn checked(p: &Platform, new: NewJob) -> Result<JobKind, Problem> {
 }
 
 /// Begins long work.
-#[utoipa::path(post, path = "/api/v1/jobs", tag = "jobs", request_body = NewJob, security(("key" = [])),
+#[utoipa::path(post, operation_id = "work_start", path = "/api/v1/jobs", tag = "jobs", request_body = NewJob, security(("key" = [])),
     responses((status = 202, description = "Queued; the Location header names the job", body = JobDocument), (status = 400, description = "Not understood", body = Problem), (status = 401, description = "Nobody is signed in", body = Problem), (status = 403, description = "Not allowed", body = Problem), (status = 404, description = "No such city or upload", body = Problem)))]
 pub(super) async fn start(
     State(p): Shared,
@@ -253,7 +253,7 @@ pub(crate) fn may_see(v: &Viewer, j: &Job) -> bool {
 }
 
 /// Jobs, newest first.
-#[utoipa::path(get, path = "/api/v1/jobs", tag = "jobs", params(Page), security(("key" = [])),
+#[utoipa::path(get, operation_id = "work_list", path = "/api/v1/jobs", tag = "jobs", params(Page), security(("key" = [])),
     responses((status = 200, description = "Jobs", body = Listed<JobDocument>), (status = 400, description = "A parameter cannot be understood", body = Problem), (status = 401, description = "Nobody is signed in", body = Problem), (status = 403, description = "Not allowed", body = Problem)))]
 pub(super) async fn list(
     State(p): Shared,
@@ -289,7 +289,7 @@ async fn get(p: &Platform, v: &Viewer, text: &str) -> Result<Job, Problem> {
 }
 
 /// A job: how far it is, and what came of it.
-#[utoipa::path(get, path = "/api/v1/jobs/{id}", tag = "jobs", params(("id" = String, Path)), security(("key" = [])),
+#[utoipa::path(get, operation_id = "work_one", path = "/api/v1/jobs/{id}", tag = "jobs", params(("id" = String, Path)), security(("key" = [])),
     responses((status = 200, description = "The job", body = JobDocument), (status = 401, description = "Nobody is signed in", body = Problem), (status = 404, description = "No such job", body = Problem)))]
 pub(super) async fn one(
     State(p): Shared,
@@ -301,7 +301,7 @@ pub(super) async fn one(
 }
 
 /// Asks a job to stop: at once if it waits, at its next step if it runs.
-#[utoipa::path(delete, path = "/api/v1/jobs/{id}", tag = "jobs", params(("id" = String, Path)), security(("key" = [])),
+#[utoipa::path(delete, operation_id = "work_cancel", path = "/api/v1/jobs/{id}", tag = "jobs", params(("id" = String, Path)), security(("key" = [])),
     responses((status = 202, description = "Asked", body = JobDocument), (status = 401, description = "Nobody is signed in", body = Problem), (status = 403, description = "Not allowed", body = Problem), (status = 404, description = "No such job", body = Problem), (status = 409, description = "It has ended", body = Problem)))]
 pub(super) async fn cancel(
     State(p): Shared,
