@@ -72,6 +72,7 @@ impl Serve {
                 done.report.values_known,
                 done.problems_total
             );
+            super::forensics::after_import(&lake, &self.how.city, done.report.commit.is_some());
         }
         log(config.log);
         let around = Around::begin(&config, &self)?;

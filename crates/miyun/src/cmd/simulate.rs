@@ -102,6 +102,7 @@ pub fn import(lake: &Path, seed: u64) -> Result<()> {
         &|i| miyun_assess::medium(book, i),
         &super::now(),
     )?;
+    super::forensics::after_import(&lake, miyun_sim::CITY, report.commit.is_some());
     eprintln!(
         "simulated city: {} values new, {} revised, {} already there",
         report.values_new, report.values_revised, report.values_known
