@@ -133,7 +133,8 @@ pub struct FrameLog {
 }
 
 impl FrameLog {
-    /// Opens the log in `dir` and cuts a torn tail.
+    /// Opens the log in `dir`, cuts a torn tail, and shows the batches of the last segment to
+    /// `visit`: what opening has read need not be read again.
     ///
     /// # Errors
     /// [`GatewayError`] if the folder cannot be used, another process writes the log, or a segment
@@ -142,6 +143,7 @@ impl FrameLog {
         dir: &Path,
         settings: LogSettings,
         files: Box<dyn Files>,
+        visit: &mut dyn FnMut(&Batch),
     ) -> Result<(Self, Option<Cut>), GatewayError> {
         fs::create_dir_all(dir).map_err(|e| GatewayError::io(dir, e))?;
         let lock_path = dir.join("lock");
@@ -170,11 +172,11 @@ impl FrameLog {
             leaves: Vec::new(),
             _lock: lock,
         };
-        let cut = log.recover()?;
+        let cut = log.recover(visit)?;
         Ok((log, cut))
     }
 
-    fn recover(&mut self) -> Result<Option<Cut>, GatewayError> {
+    fn recover(&mut self, visit: &mut dyn FnMut(&Batch)) -> Result<Option<Cut>, GatewayError> {
         let mut segments = segments(&self.dir)?;
         let mut lost = None;
         // A segment without a whole head never held a batch: the crash came while it was begun.
@@ -218,6 +220,7 @@ impl FrameLog {
                 });
             }
             self.account(&batch.head, &batch.body);
+            visit(&batch);
             end = reader.position().offset;
         }
         let length = fs::metadata(&path)

@@ -21,7 +21,7 @@ use crate::log::Keeping;
 use crate::log::{
     Cut, DayRoot, FrameLog, Kind, LogSettings, Position, RECORD_MAX, Reader, day_number, put_record,
 };
-use crate::merkle::sha256;
+use crate::merkle::{Hash, sha256};
 use crate::registry::Registry;
 use crate::relay::RelayStats;
 use crate::seen::Seen;
@@ -108,7 +108,11 @@ impl Gateway {
             segment_bytes: settings.segment_bytes,
             utc_offset_minutes: settings.utc_offset_minutes,
         };
-        let (mut log, cut) = FrameLog::open(&paths::log(dir), log_settings, files)?;
+        let (mut last, mut bytes_read) = (Vec::new(), 0);
+        let (mut log, cut) = FrameLog::open(&paths::log(dir), log_settings, files, &mut |b| {
+            bytes_read += b.body.len() as u64;
+            last.extend(b.records().map(|r| r.hash));
+        })?;
         if let Some(c) = &cut {
             tracing::warn!(
                 "{}: cut {} bytes of a batch that was never acknowledged",
@@ -124,7 +128,8 @@ impl Gateway {
             &paths::registry(dir),
             settings.limits.unconfirmed_devices,
         )?);
-        let (seen, bytes_read) = recall(&log, settings.seen_frames)?;
+        let (seen, earlier) = recall(&log, settings.seen_frames, &last)?;
+        bytes_read += earlier;
         let (_, records) = log.counts();
         Ok(Self {
             dir: dir.to_owned(),
@@ -300,30 +305,37 @@ pub(crate) fn block_on(f: impl Future<Output = ()>) {
     }
 }
 
-/// Remembers the last frames of the log; also gives the bytes read.
-fn recall(log: &FrameLog, window: usize) -> Result<(Seen, u64), GatewayError> {
+/// Remembers the last frames of the log; also gives the bytes read. `last` are the hashes of the last
+/// segment, which opening has read.
+fn recall(log: &FrameLog, window: usize, last: &[Hash]) -> Result<(Seen, u64), GatewayError> {
     let mut seen = Seen::new(window);
     let (_, records) = log.counts();
     let wanted = records.saturating_sub(window as u64);
-    // The last segment whose first record lies at or before the window's first.
-    let mut from = Position::default();
-    for (number, _) in crate::log::segments(log.dir())? {
-        let at = Position {
-            segment: number,
+    let mut bytes = 0;
+    if last.len() < window {
+        // The last segment whose first record lies at or before the window's first.
+        let mut from = Position::default();
+        for (segment, _) in crate::log::segments(log.dir())? {
+            let at = Position { segment, offset: 0 };
+            match crate::log::first_record(log.dir(), at)? {
+                Some(first) if first <= wanted => from = at,
+                _ => {}
+            }
+        }
+        let end = Position {
+            segment: log.end().segment,
             offset: 0,
         };
-        match crate::log::first_record(log.dir(), at)? {
-            Some(first) if first <= wanted => from = at,
-            _ => {}
+        let mut reader = Reader::at(log.dir(), from);
+        while let Some(batch) = reader.next(end)? {
+            bytes += batch.body.len() as u64;
+            for r in batch.records() {
+                seen.insert(&r.hash);
+            }
         }
     }
-    let mut reader = Reader::at(log.dir(), from);
-    let mut bytes = 0;
-    while let Some(batch) = reader.next(log.end())? {
-        bytes += batch.body.len() as u64;
-        for r in batch.records() {
-            seen.insert(&r.hash);
-        }
+    for hash in last {
+        seen.insert(hash);
     }
     Ok((seen, bytes))
 }

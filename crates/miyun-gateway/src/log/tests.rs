@@ -8,7 +8,7 @@ fn open(dir: &Path, segment_bytes: u64) -> (FrameLog, Option<Cut>) {
         segment_bytes,
         utc_offset_minutes: 480,
     };
-    FrameLog::open(dir, settings, Box::new(Disk)).unwrap()
+    FrameLog::open(dir, settings, Box::new(Disk), &mut |_| ()).unwrap()
 }
 
 fn body(frames: &[&str]) -> Vec<u8> {
