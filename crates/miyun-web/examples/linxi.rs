@@ -34,6 +34,8 @@ async fn main() -> Result<()> {
     let store = Store::open(&format!("sqlite:{}", records.display())).await?;
     miyun_web::articles::demo::fill(&store, "2026-11-22T09:00:00Z".parse()?).await?;
     let site = Arc::new(Site::new(lake, book, plans, TODAY).with_store(store.clone()));
+    let early = Arc::clone(&site);
+    tokio::task::spawn_blocking(move || early.warm()).await?;
     let platform = Platform::new(site, store, Settings::default(), folder.join("spool"))?;
     let listener = tokio::net::TcpListener::bind(&address)
         .await

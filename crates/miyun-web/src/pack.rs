@@ -129,7 +129,15 @@ impl Packed {
 #[derive(Clone)]
 pub struct Pages {
     site: Arc<Site>,
-    kept: Arc<Mutex<HashMap<String, (u64, Instant, Packed)>>>,
+    kept: Arc<Mutex<HashMap<String, Kept>>>,
+}
+
+struct Kept {
+    generation: u64,
+    made: Instant,
+    /// Since when somebody makes it again.
+    renewing: Option<Instant>,
+    page: Packed,
 }
 
 /// Pages kept at most; a page is tens of kilobytes.
@@ -138,6 +146,8 @@ const MOST: usize = 1_500;
 const LONGEST: usize = 300;
 /// How long a page is kept: relative times on it may be this old.
 const FRESH: Duration = Duration::from_secs(60);
+/// How long one reader may take to make an old page again before another one tries.
+const RENEWAL: Duration = Duration::from_secs(30);
 /// Largest page.
 const LARGEST: usize = 8 << 20;
 
@@ -151,21 +161,37 @@ impl Pages {
         }
     }
 
+    /// The kept page. When it is old, one reader makes it again while the others still get it.
     fn get(&self, key: &str) -> Option<Packed> {
-        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        let (generation, made, page) = kept.get(key)?;
-        (*generation == self.site.generation() && made.elapsed() < FRESH).then(|| page.clone())
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let k = kept.get_mut(key)?;
+        if k.generation != self.site.generation() {
+            return None;
+        }
+        let old = k.made.elapsed() >= FRESH;
+        let renewed = k.renewing.is_some_and(|t| t.elapsed() < RENEWAL);
+        if old && !renewed {
+            k.renewing = Some(Instant::now());
+            return None;
+        }
+        Some(k.page.clone())
     }
 
     fn put(&self, key: String, generation: u64, page: Packed) {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         if kept.len() >= MOST {
-            kept.retain(|_, (g, t, _)| *g == generation && t.elapsed() < FRESH);
+            kept.retain(|_, k| k.generation == generation && k.made.elapsed() < FRESH);
             if kept.len() >= MOST {
                 kept.clear();
             }
         }
-        kept.insert(key, (generation, Instant::now(), page));
+        let fresh = Kept {
+            generation,
+            made: Instant::now(),
+            renewing: None,
+            page,
+        };
+        kept.insert(key, fresh);
     }
 }
 

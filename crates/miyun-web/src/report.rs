@@ -157,7 +157,7 @@ fn sufficiency(lang: Lang, item: &AnnualValue, a: &Assessment) -> Markup {
 
 fn editions(lang: Lang, evaluations: &[AirEvaluation]) -> Markup {
     let first = &evaluations[0];
-    html! { div.scroll { table {
+    html! { div.scroll tabindex="0" { table {
         thead { tr {
             th scope="col" { (tr(lang, "项目", "Item")) } th.n scope="col" { (tr(lang, "值", "Value")) }
             @for ev in evaluations { th scope="col" { (ev.edition.name) } }
@@ -185,7 +185,7 @@ fn stations(lang: Lang, ev: &AirEvaluation) -> Markup {
         )
     };
     html! {
-        div.scroll { table {
+        div.scroll tabindex="0" { table {
             thead { tr {
                 th scope="col" { (tr(lang, "站点", "Station")) }
                 @for k in &items { th.n scope="col" { (name(*k)) } }
@@ -218,7 +218,7 @@ pub(crate) fn trends(lang: Lang, ev: &AirEvaluation) -> Markup {
         .map(|k| (k, &ev.city))
         .collect();
     html! {
-        div.scroll { table {
+        div.scroll tabindex="0" { table {
             thead { tr { th scope="col" { (tr(lang, "项目", "Indicator")) } th.n scope="col" { (tr(lang, "月数", "Months")) } th.n scope="col" { (tr(lang, "季节 Sen 斜率（每年）", "Seasonal Sen slope a year")) } th.n scope="col" { (tr(lang, "95 % 区间", "95 % interval")) } th.n scope="col" { "p" } th scope="col" { (tr(lang, "说法", "In words")) } } }
             tbody { @for (k, p) in rows { @let t = &p.trends[k]; tr {
                 th scope="row" { (ev.edition.edition.annual[k].item.indicator) }

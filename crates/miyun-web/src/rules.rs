@@ -16,7 +16,7 @@ pub fn list(
     on: miyun_core::Date,
 ) -> Markup {
     html! {
-        div.scroll { table {
+        div.scroll tabindex="0" { table {
             thead { tr {
                 th scope="col" { (tr(lang, "文件", "Instrument")) }
                 th scope="col" { (tr(lang, "名称", "Title")) }
@@ -230,7 +230,7 @@ fn body(lang: Lang, i: &Instrument, body: &Body) -> Markup {
             vec!["indicator", "period", "temperature", "pressure"]
         }
     };
-    html! { div.scroll { table {
+    html! { div.scroll tabindex="0" { table {
         thead { tr { @for h in header { th scope="col" { (column(lang, h)) } } } }
         tbody { @for row in rows { tr { @for cell in row { td { (cell) } } } } }
     } } }
@@ -311,7 +311,7 @@ fn limit_table(lang: Lang, i: &Instrument, limits: &[Limit]) -> Markup {
                 && (l.stage.as_deref(), l.class.as_deref()) == *c
         })
     };
-    html! { div.scroll { table {
+    html! { div.scroll tabindex="0" { table {
         thead { tr {
             @for h in ["indicator", "statistic", "unit"] { th scope="col" { (column(lang, h)) } }
             @for (stage, class) in &columns { th.n scope="col" { (stage.unwrap_or("")) " " (class.map(class_name).unwrap_or_default()) } }
@@ -326,7 +326,7 @@ fn limit_table(lang: Lang, i: &Instrument, limits: &[Limit]) -> Markup {
 }
 
 fn breakpoint_table(lang: Lang, b: &Breakpoints) -> Markup {
-    html! { div.scroll { table {
+    html! { div.scroll tabindex="0" { table {
         thead {
             tr { th scope="col" { (b.output) } @for c in &b.columns { th.n scope="col" { (c.indicator) br; span.soft { (c.statistic) } br; span.soft { (c.unit) } } } }
         }

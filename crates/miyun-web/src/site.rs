@@ -267,6 +267,29 @@ impl Site {
         made
     }
 
+    /// Makes what the first readers would wait for: the plans of today, the year of each city.
+    pub fn warm(&self) {
+        for plan in &self.plans {
+            let _ = self.plan_state(plan, self.today, &None);
+        }
+        for city in self.lake().subjects() {
+            if city.kind != SubjectKind::City {
+                continue;
+            }
+            let Ok(record) = self.record(&city.id, &None) else {
+                continue;
+            };
+            let last = Self::last_day(&record);
+            let _ = self.law_of_day(&city, last, &None);
+            let year = Period::year(last.year()).and_then(|p| p.from);
+            for e in self.book.editions().iter().filter(|e| e.medium == "air") {
+                if let Some(from) = year {
+                    let _ = self.evaluation(&city.id, Period::days(from, last), &e.id, &None);
+                }
+            }
+        }
+    }
+
     /// Keeps figures so that their "why" opens.
     pub fn remember<'a>(&self, assessments: impl IntoIterator<Item = &'a Assessment>) {
         for a in assessments {

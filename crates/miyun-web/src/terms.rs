@@ -276,7 +276,9 @@ mod tests {
             .windows(2)
             .filter(|w| {
                 let between = source[w[0].1 + 1..w[1].0].trim();
-                between == "," && han(&w[0].2) && !han(&w[1].2)
+                // The arm of a match is no pair.
+                let arm = source[..w[0].0].trim_end().ends_with("=>");
+                between == "," && !arm && han(&w[0].2) && !han(&w[1].2)
             })
             .map(|w| (w[0].2.clone(), w[1].2.clone()))
             .collect()

@@ -33,7 +33,7 @@ pub fn calendar(title: &str, days: &[CalendarDay], months: &[&str; 12], caption:
         (30.0 + (i / 7.0).floor() * CELL, 18.0 + (i % 7.0) * CELL)
     };
     html! {
-        figure.chart.calendar {
+        figure.chart.calendar tabindex="0" {
             svg viewBox="0 0 720 110" role="img" aria-label=(title) {
                 @for day in days.iter().filter(|d| d.date.day() == 1) {
                     text.tick x=(px(place(day.date).0)) y="12" { (months[usize::from(day.date.month().unsigned_abs()) - 1]) }
@@ -43,7 +43,7 @@ pub fn calendar(title: &str, days: &[CalendarDay], months: &[&str; 12], caption:
                     @let class = day.level.map_or("l0".to_owned(), |l| format!("l{l}"));
                     g {
                         title { (day.title) }
-                        rect class=(class) .ringed[day.ringed] x=(px(x)) y=(px(y)) width="11" height="11" rx="1.5" {}
+                        rect class={ (class) @if day.ringed { " ringed" } } x=(px(x)) y=(px(y)) width="11" height="11" rx="1.5" {}
                         @if let Some(shape) = day.level.filter(|l| *l >= 3).and_then(|l| LEVEL_SHAPES.get(usize::from(l) - 1)) {
                             text class={ "shape t" (day.level.unwrap_or(0)) } x=(px(x + 5.5)) y=(px(y + 8.5)) { (shape) }
                         }
@@ -76,5 +76,6 @@ mod tests {
         assert_eq!(svg.matches("<rect").count(), 366);
         assert_eq!(svg.matches('■').count(), 366);
         assert!(svg.contains("2016-12-31 160"));
+        assert_eq!(svg.matches(r#"<rect class="l4""#).count(), 366);
     }
 }

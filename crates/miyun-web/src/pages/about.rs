@@ -34,7 +34,7 @@ pub(super) fn data(site: &Site, view: &View, q: &Params) -> Result<Shown, Failur
         h2 { (view.tr("数据湖", "The lake")) }
         p { (view.tr("观测数据是 Parquet 文件，任何 Arrow、DuckDB 或 pandas 用户都能直接打开；也可以用命令行查询：", "Observations are Parquet files that any user of Arrow, DuckDB or pandas can open; or query them:")) }
         p.code { "miyun sql \"select * from observations where subject like '" (city.id) "/%' limit 10\"" }
-        div.scroll { table {
+        div.scroll tabindex="0" { table {
             caption { (view.tr("入库记录，新的在前；每次入库都可以用“截至何时已知”回到当时。", "Imports, newest first; \"as known on\" goes back to any of them.")) }
             thead { tr { th.n scope="col" { "#" } th scope="col" { (view.tr("入库时间", "Recorded")) } th scope="col" { (view.tr("文件", "File")) } th scope="col" { (view.tr("声明", "Declared")) } th.n scope="col" { (view.tr("行数", "Rows")) } th.n scope="col" { (view.tr("值", "Values")) } th.n scope="col" { (view.tr("问题", "Problems")) } th scope="col" { "BLAKE3" } } }
             tbody { @for c in commits.iter().take(50) { @for f in &c.files { tr {
@@ -44,7 +44,7 @@ pub(super) fn data(site: &Site, view: &View, q: &Params) -> Result<Shown, Failur
             } } } }
         } }
         h2 { (view.tr("序列", "Series")) }
-        div.scroll { table {
+        div.scroll tabindex="0" { table {
             thead { tr { th scope="col" { (view.tr("指标", "Indicator")) } th scope="col" { (view.tr("单位", "Unit")) } th.n scope="col" { (view.tr("站点数", "Stations")) } } }
             tbody { @for (i, u, n) in series(&lake) { tr { th scope="row" { (show::indicator(view.lang, &i)) } td { (show::unit(view.lang, &u)) } td.n { (n) } } } }
         } }
@@ -102,7 +102,7 @@ pub(super) fn about(site: &Site, view: &View, _: &Params) -> Result<Shown, Failu
         p { (view.tr("不用任何外部底图。区以方格表示相对位置，不表示区界；站点图上每个站点给离它最近的区域着色。", "No base map from elsewhere. Districts are squares that show relative places, not boundaries; on the station map each station colours the area nearest to it.")) }
         ul { @for l in &LAYERS { li { (l.city) " / " (l.id) ": " (l.credit) ", " (l.licence) } } }
         h2 id="accessibility" { (view.tr("无障碍声明", "Accessibility")) }
-        p { (view.tr("目标是 WCAG 2.2 AA 与 GB/T 37668-2019。全部页面不用脚本也能读，能用键盘走完，图都有文字摘要和数据表，另有大字模式。自动检查覆盖全部页面、两种语言、浅色与深色、桌面与手机宽度；自动检查不能代替真人试用。", "The aim is WCAG 2.2 AA and GB/T 37668-2019. Every page reads without scripts, works by keyboard, gives each chart a sentence and a table, and has a large mode. Automatic checks cover all pages, both languages, light and dark, desktop and phone widths; they do not replace trials with people.")) }
+        p { (view.tr("本站以 WCAG 2.2 AA 与 GB/T 37668-2019 为准绳。全部页面不用脚本也能读，能用键盘走完，图都有文字摘要和数据表，另有大字模式。自动检查覆盖全部页面、两种语言、浅色与深色、桌面与手机宽度；自动检查不能代替真人试用。", "The aim is WCAG 2.2 AA and GB/T 37668-2019. Every page reads without scripts, works by keyboard, gives each chart a sentence and a table, and has a large mode. Automatic checks cover all pages, both languages, light and dark, desktop and phone widths; they do not replace trials with people.")) }
         h2 id="errors" { (view.tr("发现错误", "Something wrong?")) }
         p { (view.tr("请带上数字的编号（“为什么”页末尾）、您读到的条款和您认为正确的值，报告给发布本站的机构。", "Report it to the body that publishes this site, with the figure's id (at the end of its why page), the clause you read and the value you expect.")) }
         h2 { (view.tr("软件", "Software")) }

@@ -167,7 +167,7 @@ fn cards(view: &View, ev: &AirEvaluation) -> Markup {
             p { (show::verdict(lang, &a.verdict)) " · " (view.tr("限值", "limit")) " " (show::value(a.limit))
                 @if a.exceedance.is_some_and(|e| !e.is_zero()) { " · " (view.tr("超标", "over by")) " " (show::value(a.exceedance)) (view.tr(" 倍", " times the limit")) } }
             @if a.sufficiency.valid { p.soft { (item.days) " " (view.tr("个有效日", "valid days")) } }
-            @else { p.soft { (view.tr("无效：有效日 ", "not valid: ")) (item.days) "/" (a.sufficiency.need) (view.tr("", " valid days")) } }
+            @else { p.soft { (view.tr("无效：有效日 ", "not valid, valid days ")) (item.days) "/" (a.sufficiency.need) } }
         } }
     } } }
 }
@@ -189,7 +189,7 @@ fn standards(
                 a href={ (view.with(&[("edition", "")])) "#standards" } aria-current=[(edition == "in-force").then_some("true")] { (view.tr("当时有效", "in force")) }
                 @for o in others { a href={ (view.with(&[("edition", &o.edition.name)])) "#standards" } aria-current=[(edition == o.edition.name).then_some("true")] { (o.edition.name) } }
             }
-            div.scroll { table {
+            div.scroll tabindex="0" { table {
                 thead { tr { th scope="col" { (view.tr("项目", "Item")) } th.n scope="col" { (view.tr("数值", "Value")) }
                     @for o in others { th scope="col" { (o.edition.name) } } } }
                 tbody {
@@ -239,7 +239,7 @@ fn stations(view: &View, ev: &AirEvaluation, before: Option<&AirEvaluation>, q: 
         Some(p.items.get(k)?.rounded? - old.items.get(k)?.rounded?)
     };
     html! {
-        div.scroll { table.sortable {
+        div.scroll tabindex="0" { table.sortable {
             caption { (view.tr("括号内为与上年全年之差；对照点不参加城市均值。", "In brackets the change on the whole year before; control stations take no part in the city mean.")) }
             thead { tr {
                 (show::sort_head(view, "name", view.tr("站点", "Station"), sort, false))

@@ -156,7 +156,7 @@ async fn one(site: &Arc<Site>, view: &View, name: &str) -> Result<(Shown, bool),
                     @if let Some(d) = c.issued_on { dt { (view.tr("成文日期", "Issued")) } dd { (show::day(view.lang, d)) } }
                     @if c.effective_from.is_some() || c.effective_until.is_some() { dt { (view.tr("施行", "In effect")) } dd { (crate::rules::period(view.lang, &miyun_core::Period { from: c.effective_from, until: c.effective_until })) } }
                     dt { (view.tr("状态", "Status")) } dd { (status(view.lang, c.status.as_str())) " · " (view.tr("第 ", "version ")) (v.version) (view.tr(" 版", ""))
-                        @if v.version < latest { " · " strong { (view.tr("这不是最新版本", "not the latest version")) } " " a href=(view.link(&format!("/articles/{}", article.id))) { (view.tr("看最新版本", "see the latest")) } } }
+                        @if v.version < latest { " · " strong { (view.tr("这不是最新版本", "not the latest version")) } " " a href=(view.link(&format!("/articles/{}", article.id))) { (view.tr("看最新版本", "see the latest version")) } } }
                     (translation(view, text))
                 }
                 @if !text.summary.is_empty() { p.lead { (text.summary) } }

@@ -128,7 +128,8 @@ fn query(q: &Params) -> Result<ArticleQuery, Failure> {
                     .map_err(|_| bad("year", format!("{v:?} is no year")))
             })
             .transpose()?,
-        number: text("number"),
+        // Who writes a document number into the box wants that document.
+        number: text("number").or_else(|| text("q").filter(|t| t.contains('〔'))),
         from: day("from")?,
         until: day("until")?,
         measure: text("measure")
@@ -151,7 +152,7 @@ fn query(q: &Params) -> Result<ArticleQuery, Failure> {
             .unwrap_or(1)
             .clamp(1, 5_000),
         per_page: PER_PAGE,
-        text: text("q"),
+        text: text("q").filter(|t| !t.contains('〔')),
         ..ArticleQuery::default()
     })
 }
@@ -232,7 +233,7 @@ fn facet(
             h2 { (title) }
             ul {
                 @if !chosen.is_empty() { li { a href=(view.with(&[(key, ""), ("page", "")])) { "× " (name(chosen)) } } }
-                @for v in values.iter().filter(|v| v.value != chosen && v.also != chosen).take(12) { li {
+                @for v in values.iter().filter(|v| chosen.is_empty() || (v.value != chosen && v.also != chosen)).take(12) { li {
                     @let shown = if view.lang == Lang::En && !v.also.is_empty() { v.also.clone() } else { name(&v.value) };
                     a href=(view.with(&[(key, &v.value), ("page", "")])) { (shown) } " " span.soft { (v.count) }
                 } }

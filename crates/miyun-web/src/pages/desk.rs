@@ -66,7 +66,7 @@ pub(super) async fn desk(State(site): State<Arc<Site>>, view: View) -> Response 
                 h2 { (view.tr("文章", "Articles")) }
                 p { a.button href=(view.link("/desk/articles/new")) { (view.tr("写一篇", "Write one")) } }
                 @if drafts.is_empty() { p.soft { (view.tr("没有草稿，也没有待批准的文章。", "No draft, and nothing waits for a second person.")) } } @else {
-                div.scroll { table { thead { tr { th scope="col" { (view.tr("标题", "Title")) } th scope="col" { (view.tr("状态", "State")) } th scope="col" { (view.tr("改于", "Edited")) } } }
+                div.scroll tabindex="0" { table { thead { tr { th scope="col" { (view.tr("标题", "Title")) } th scope="col" { (view.tr("状态", "State")) } th scope="col" { (view.tr("改于", "Edited")) } } }
                     tbody { @for d in &drafts { tr {
                         th scope="row" { a href=(view.link(&format!("/desk/articles/{}", d.article))) { (d.content.text(view.lang).map_or("", |t| t.title.as_str())) } }
                         td { (state(&view, d.state)) } td { (when::exact(d.edited_at)) }

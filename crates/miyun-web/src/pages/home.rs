@@ -211,10 +211,10 @@ pub(super) fn card(
             @if let Some(ev) = air { (course(ev, i)) } }
         p { (standing(lang, i.standing)) @if let Some(t) = i.target { " · " (view.tr("目标", "target")) " " (sign) " " (t) " " (unit) } }
         @if let (Some(v), Some(t)) = (value, i.target) { @if show::float(t) > 0.0 && i.standing < Standing::NoData { (pace(view, i, show::float(v), show::float(t))) } }
-        p.soft.words { (i.words.get(lang)) }
+        p.soft.words { (i.words.get(lang).replace("ug/m3", "µg/m³")) }
         p.soft {
             a href=(view.link(&format!("/plan/{}/{}", plan.id, m.measure.row))) { (view.tr("措施 ", "measure ")) (m.measure.row) } " · "
-            @if i.target_clause.is_empty() { (citation(plan, &i.indicator.citation)) } @else { (clause(view, &i.target_clause)) }
+            @if i.target_clause.is_empty() { span lang="en" { (citation(plan, &i.indicator.citation)) } } @else { (clause(view, &i.target_clause)) }
             @if !i.indicator.verified { " · " (view.tr("目标未核实", "target not verified")) }
         }
     }
@@ -356,7 +356,7 @@ fn districts(view: &View, ev: &AirEvaluation, q: &Params) -> Markup {
         } }
         @if tiles.is_empty() { p { a href=(view.link("/map")) { (view.tr("站点地图", "Map of the stations")) } } } @else {
         figure.chart.tiles {
-            svg viewBox={ "0 0 " (px(f64::from(columns) * SIDE)) " " (px(f64::from(rows) * SIDE)) } role="img" aria-label=(view.tr("各区方格图，数值见下表", "Squares of the districts; the table below has the values")) {
+            svg viewBox={ "0 0 " (px(f64::from(columns) * SIDE)) " " (px(f64::from(rows) * SIDE)) } role="group" aria-label=(view.tr("各区方格图，数值见下表", "Squares of the districts; the table below has the values")) {
                 @for t in tiles {
                     @let (x, y) = (f64::from(t.column) * SIDE, f64::from(t.row) * SIDE);
                     @let top = highest(ev, k, &t.name);
@@ -428,7 +428,7 @@ fn table(view: &View, plan: &Plan, s: &PlanStatus, q: &Params) -> Markup {
         @for chapter in &s.chapters {
             @let rows: Vec<&MeasureStatus> = s.measures.iter().filter(|m| m.measure.chapter == chapter.id).filter(keep).collect();
             @if !rows.is_empty() {
-                div.scroll { table.plan {
+                div.scroll tabindex="0" { table.plan {
                     caption { (chapter.title.get(lang)) }
                     thead { tr { th scope="col" { "#" } th scope="col" { (view.tr("措施", "Measure")) } th scope="col" { (view.tr("牵头", "Lead")) } th scope="col" { (view.tr("状态", "Status")) } th scope="col" { (view.tr("说明", "In words")) } } }
                     tbody { @for m in rows { tr id={ "m" (m.measure.row) } {
@@ -446,7 +446,7 @@ fn table(view: &View, plan: &Plan, s: &PlanStatus, q: &Params) -> Markup {
 
 fn reason(view: &View, m: &MeasureStatus) -> Markup {
     html! {
-        @for i in &m.indicators { p { (show::indicator(view.lang, i.indicator.indicator.as_str())) ": " (i.words.get(view.lang)) } }
+        @for i in &m.indicators { p { (show::indicator(view.lang, i.indicator.indicator.as_str())) ": " (i.words.get(view.lang).replace("ug/m3", "µg/m³")) } }
         @if let Some(n) = m.measure.needs.as_ref().filter(|_| m.indicators.is_empty()) { span.soft { (view.tr("需要的证据：", "Evidence it needs: ")) (n.get(view.lang)) } }
     }
 }

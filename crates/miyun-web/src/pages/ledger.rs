@@ -68,7 +68,7 @@ pub(super) fn page(site: &Site, view: &View, q: &Params) -> Result<Shown, Failur
         }
         (spent_chart(view, &ev, item.slot, &b, year, &label, unit))
         h2 { (view.tr("最贵的日子", "The dearest days")) }
-        div.scroll { table {
+        div.scroll tabindex="0" { table {
             thead { tr { th scope="col" { (view.tr("日期", "Day")) } th.n scope="col" { (label) " (" (unit) ")" } th.n scope="col" { (view.tr("占年均值", "Share of the annual mean")) } th.n scope="col" { (view.tr("高出目标部分", "Above the target")) } } }
             tbody { @for d in b.worst.iter().take(12) { tr {
                 th scope="row" { a href=(view.link(&format!("/map?at={}&layer={name}", d.date))) { (d.date) } }
@@ -241,7 +241,7 @@ fn effects(view: &View, ev: &AirEvaluation, b: &Budget, unit: &str) -> Markup {
     let mut rows: Vec<_> = b.stations.iter().collect();
     rows.sort_by(|a, b| b.effect.unwrap_or(0.0).total_cmp(&a.effect.unwrap_or(0.0)));
     html! {
-        div.scroll { table {
+        div.scroll tabindex="0" { table {
             caption { (view.tr("去掉一个站点，城市平均值会变多少。", "By how much the city mean would change without the station.")) }
             thead { tr { th scope="col" { (view.tr("站点", "Station")) } th.n scope="col" { (view.tr("平均值", "Mean")) " (" (unit) ")" } th.n scope="col" { (view.tr("作用", "Effect")) } } }
             tbody { @for r in rows { @if let Some(s) = members.get(r.station) { tr {

@@ -311,7 +311,8 @@ fn strip(view: &View, ev: &AirEvaluation, day: Date) -> Markup {
                     @let date = date_of(ev.first_day, k);
                     @let tall = f64::from(index.aqi.unwrap_or(0)) / f64::from(most) * 62.0;
                     @let shape = index.level.and_then(|l| LEVEL_SHAPES.get(usize::from(l) - 1)).unwrap_or(&"");
-                    a href=(view.with(&[("at", &date.to_string())])) aria-current=[(k == d).then_some("date")] aria-label={ (date) " AQI " (index.aqi.map_or("–".to_owned(), |a| a.to_string())) } {
+                    a href=(view.with(&[("at", &date.to_string())])) aria-current=[(k == d).then_some("date")] {
+                        title { (date) " AQI " (index.aqi.map_or("–".to_owned(), |a| a.to_string())) }
                         rect.hit x=(px(i as f64 * 21.0)) y="0" width="21" height="96" {}
                         rect class={ "l" (index.level.unwrap_or(0)) } x=(px(i as f64 * 21.0 + 2.0)) y=(px(80.0 - tall.max(3.0))) width="17" height=(px(tall.max(3.0))) {}
                         @if index.level.is_some_and(|l| l >= 3) { text.mid x=(px(i as f64 * 21.0 + 10.5)) y=(px(76.0 - tall)) { (shape) } }
@@ -372,7 +373,7 @@ fn list(
         }
     };
     html! {
-        div.scroll { table.sortable {
+        div.scroll tabindex="0" { table.sortable {
             caption.hide { (view.tr("各站数值", "Values of the stations")) " " (day) }
             thead { tr {
                 (show::sort_head(view, "name", view.tr("站点", "Station"), sort, false))

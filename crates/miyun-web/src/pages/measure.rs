@@ -210,7 +210,7 @@ fn path(view: &View, ev: &AirEvaluation, i: &IndicatorStatus) -> Markup {
 fn targets(view: &View, plan: &Plan, indicators: &[IndicatorStatus]) -> Markup {
     html! {
         h2 { (view.tr("目标的来历", "Where the targets come from")) }
-        div.scroll { table {
+        div.scroll tabindex="0" { table {
             thead { tr { th scope="col" { (view.tr("指标", "Indicator")) } th scope="col" { (view.tr("期间", "Period")) } th.n scope="col" { (view.tr("目标", "Target")) } th scope="col" { (view.tr("出处", "Citation")) } th scope="col" { (view.tr("核对", "Checked")) } } }
             tbody { @for i in indicators { tr {
                 th scope="row" { (show::indicator(view.lang, i.indicator.indicator.as_str())) " " (show::statistic(view.lang, i.indicator.statistic.as_str())) }

@@ -96,7 +96,7 @@ fn timeline(view: &View, instruments: &[Instrument], on: Date) -> Markup {
     let step = if span > 24.0 { 5 } else { 2 };
     let height = instruments.len() as f64 * 22.0 + 24.0;
     html! {
-        figure.chart.timeline {
+        figure.chart.timeline tabindex="0" {
             svg viewBox={ "0 0 690 " (px(height)) } role="img" aria-label=(view.tr("施行期，见下表", "When each is in force; the table below says the same")) {
                 @for y in (first..=end).filter(|y| y % step == 0) {
                     @if let Ok(d) = Date::new(y, 1, 1) { line.grid x1=(px(x(d))) x2=(px(x(d))) y1="0" y2=(px(height - 16.0)) {} text.tick.mid x=(px(x(d))) y=(px(height - 3.0)) { (y) } }
@@ -139,7 +139,7 @@ pub(super) fn one(
         h2 id="used" { (view.tr("用在哪里", "Where it is used")) }
         (used(site, view, i))
         @if !later.is_empty() || !i.supersedes.is_empty() {
-            h2 { (view.tr("前后版本", "Before and after")) }
+            h2 { (view.tr("前后版本", "Editions before and after")) }
             ul {
                 @for o in &later { li { (view.tr("其后：", "After: ")) a href=(view.link(&format!("/rules/{}", o.id))) { (o.title.get(lang)) } " · " a href=(view.link(&format!("/rules/diff?a={}&b={}", i.id, o.id))) { (view.tr("看差别", "see what differs")) } } }
                 @for o in &i.supersedes { li { (view.tr("其前：", "Before: ")) a href=(view.link(&format!("/rules/{o}"))) { (o) } " · " a href=(view.link(&format!("/rules/diff?a={o}&b={}", i.id))) { (view.tr("看差别", "see what differs")) } } }
@@ -221,7 +221,7 @@ pub(super) fn diff(site: &Site, view: &View, q: &Params) -> Result<Shown, Failur
         p.lead { a href=(view.link(&format!("/rules/{}", a.id))) { (a.title.get(view.lang)) } " → " a href=(view.link(&format!("/rules/{}", b.id))) { (b.title.get(view.lang)) } ": "
             (match view.lang { Lang::Zh => format!("{} 处不同", rows.len()), Lang::En => format!("{} cells differ", rows.len()) }) }
         (compare(view, site.book.instruments(), a.id.as_str(), b.id.as_str()))
-        div.scroll { table {
+        div.scroll tabindex="0" { table {
             thead { tr { th scope="col" { (view.tr("规则种类", "Kind")) } th scope="col" { (view.tr("哪一格", "Cell")) } th.n scope="col" { (a.id) } th.n scope="col" { (b.id) } th scope="col" { (view.tr("条款", "Clause")) } } }
             tbody { @for r in &rows { tr {
                 td { (r.kind) } th scope="row" { (r.key) }

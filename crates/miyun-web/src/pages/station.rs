@@ -82,7 +82,7 @@ fn one_day(view: &View, ev: &AirEvaluation, p: &PlaceResult, day: Date) -> Marku
 fn items(view: &View, ev: &AirEvaluation, p: &PlaceResult) -> Markup {
     let lang = view.lang;
     html! {
-        div.scroll { table {
+        div.scroll tabindex="0" { table {
             thead { tr { th scope="col" { (view.tr("项目", "Item")) } th.n scope="col" { (view.tr("数值", "Value")) } th.n scope="col" { (view.tr("限值", "Limit")) } th scope="col" { (view.tr("结论", "Verdict")) } th.n scope="col" { (view.tr("有效日", "Valid days")) } } }
             tbody { @for (k, item) in p.items.iter().enumerate() { @if let Some(a) = ev.assessment(&p.subject.id, k) { tr {
                 th scope="row" { (show::indicator(lang, a.indicator.as_str())) " " span.soft { (show::statistic(lang, a.statistic.as_str())) } }
@@ -136,7 +136,7 @@ fn days(view: &View, ev: &AirEvaluation, p: &PlaceResult, day: Date) -> Markup {
         .filter(|k| e.slots[*k].scale.is_some() && e.slots[*k].statistic != "daily-max-1h")
         .collect();
     html! {
-        div.scroll { table {
+        div.scroll tabindex="0" { table {
             caption { (view.tr("每个数都能打开它的理由；“–”为无有效值。", "Every number opens its why; – means no valid value.")) }
             thead { tr { th scope="col" { (view.tr("日期", "Day")) } th.n scope="col" { "AQI" }
                 @for k in &slots { th.n scope="col" { (show::indicator(lang, e.slots[*k].indicator.as_str())) br; span.soft { (show::unit(lang, e.slots[*k].unit.as_str())) } } } } }

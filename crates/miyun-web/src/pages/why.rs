@@ -170,7 +170,7 @@ fn rules(site: &Site, view: &View, a: &Assessment) -> Markup {
     };
     html! {
         h2 { (view.tr("规则、条款与出处", "Rules, clauses, citations")) }
-        div.scroll { table {
+        div.scroll tabindex="0" { table {
             thead { tr { th scope="col" { (view.tr("作用", "Part")) } th scope="col" { (view.tr("怎么说", "What it says")) } th scope="col" { (view.tr("条款", "Clause")) } th scope="col" { (view.tr("出处", "Citation")) } } }
             tbody { @for r in &a.trace.rules {
                 @let i = site.book.instrument(r.rule.instrument.as_str());
@@ -199,7 +199,7 @@ fn others(site: &Site, view: &View, a: &Assessment, city: &Subject) -> Result<Ma
         section aria-labelledby="editions" {
             h2 id="editions" { (view.tr("其他版本会怎么说", "What other editions would say")) }
             @if rows.is_empty() { p.soft { (view.tr("没有可比的版本。", "There is no edition to compare with.")) } } @else {
-            div.scroll { table {
+            div.scroll tabindex="0" { table {
                 thead { tr { th scope="col" { (view.tr("版本", "Edition")) } th.n scope="col" { (view.tr("数值", "Value")) } th.n scope="col" { (view.tr("限值", "Limit")) } th scope="col" { (view.tr("结论", "Verdict")) } } }
                 tbody { @for (title, b) in &rows { tr {
                     th scope="row" { (title) @if b.id == a.id { " " span.soft { (view.tr("（本页）", "(this page)")) } } }
@@ -280,7 +280,10 @@ fn knowledge(site: &Site, view: &View, a: &Assessment, city: &Subject) -> Result
     let mut rows: Vec<(String, Assessment)> = Vec::new();
     for m in moments.iter().rev().take(6).rev() {
         let mut then = view.clone();
-        then.known = Some(m.clone());
+        // What was known after the last import is what is known now.
+        let now =
+            view.known.is_none() && lake.commits().last().is_some_and(|c| c.recorded_at == *m);
+        then.known = (!now).then(|| m.clone());
         let Ok(ev) = evaluation_of(site, &then, a, city, &edition) else {
             continue;
         };
@@ -304,7 +307,7 @@ fn knowledge(site: &Site, view: &View, a: &Assessment, city: &Subject) -> Result
         section aria-labelledby="known" {
             h2 id="known" { (view.tr("何时知道什么", "What was known when")) }
             @if rows.len() < 2 { p.soft { (view.tr("入库以来没有订正：", "No correction since it was recorded: ")) @for (m, _) in &rows { time datetime=(m) { (m) } } } } @else {
-            div.scroll { table {
+            div.scroll tabindex="0" { table {
                 thead { tr { th scope="col" { (view.tr("自何时", "Since")) } th.n scope="col" { (view.tr("数值", "Value")) } th.n scope="col" { (view.tr("与前一次之差", "Difference")) } th scope="col" { (view.tr("结论", "Verdict")) } th scope="col" { (view.tr("固定网址", "Lasting address")) } } }
                 tbody { @for (k, (m, b)) in rows.iter().enumerate() { tr {
                     th scope="row" { time datetime=(m) { (m) } }
@@ -323,7 +326,7 @@ fn published(view: &View, a: &Assessment, history: &[PublishedFigure]) -> Markup
     html! { @if !history.is_empty() {
         section aria-labelledby="published" {
             h2 id="published" { (view.tr("发布与订正", "Publications and corrections")) }
-            div.scroll { table {
+            div.scroll tabindex="0" { table {
                 thead { tr { th scope="col" { (view.tr("发布于", "Published")) } th.n scope="col" { (view.tr("数值", "Value")) } th.n scope="col" { (view.tr("与前一次之差", "Difference")) } th scope="col" { (view.tr("订正原因", "Why it was corrected")) } } }
                 tbody { @for (k, f) in history.iter().enumerate() { tr {
                     th scope="row" { a href={ (crate::shell::prefix(view.lang)) "/why/" (f.assessment.id) } { time datetime=(f.published_at) { (crate::articles::when::exact(f.published_at)) } } @if f.assessment.id == a.id { " " span.soft { (view.tr("（本页）", "(this page)")) } } }
@@ -416,7 +419,7 @@ fn evidence(site: &Site, view: &View, a: &Assessment, q: &Params) -> Result<Mark
     Ok(html! {
         section aria-labelledby="rows" {
             h2 id="rows" { (view.tr("数据行", "Rows")) }
-            div.scroll { table {
+            div.scroll tabindex="0" { table {
                 thead { tr { th scope="col" { (view.tr("站点", "Station")) } th scope="col" { (view.tr("指标", "Indicator")) } th scope="col" { (view.tr("期间", "Period")) } th.n scope="col" { (view.tr("行数", "Rows")) } th scope="col" { "BLAKE3" } } }
                 tbody { @for (k, e) in a.trace.evidence.iter().enumerate() { tr {
                     th scope="row" { a href={ (view.with(&[("of", &k.to_string()), ("row", "")])) "#rows" } aria-current=[(k == chosen).then_some("true")] { (name(&e.subject)) } }
@@ -426,7 +429,7 @@ fn evidence(site: &Site, view: &View, a: &Assessment, q: &Params) -> Result<Mark
             @if let Some(s) = same { p { @if s { span.verdict.good { "✓ " (view.tr("库中的行今天仍有同样的摘要", "the rows in the lake have this digest today")) } } @else { span.verdict.warn { "! " (view.tr("库中的行后来有订正：看“何时知道什么”", "the rows were corrected since: see \"What was known when\"")) } } } }
             @if let Some(e) = a.trace.evidence.get(chosen) {
                 h3 { (name(&e.subject)) ": " (match view.lang { Lang::Zh => format!("第 {}–{} 行，共 {total} 行", (start + 1).min(total), (start + listed.len()).min(total)), Lang::En => format!("rows {} to {} of {total}", (start + 1).min(total), (start + listed.len()).min(total)) }) }
-                div.scroll { table.rows {
+                div.scroll tabindex="0" { table.rows {
                     thead { tr { th scope="col" { (view.tr("时刻", "Label")) } th.n scope="col" { (view.tr("值", "Value")) } th scope="col" { (view.tr("单位", "Unit")) } th scope="col" { (view.tr("标记", "Flag")) } th scope="col" { (view.tr("文件与行号", "File and line")) } th scope="col" { (view.tr("入库", "Recorded")) } } }
                     tbody { @for r in &listed { tr {
                         td { (r.label) } td.n { @if r.holds { (Decimal::new(r.value, 6).normalize()) } @else { s { (Decimal::new(r.value, 6).normalize()) } } } td { (show::unit(view.lang, &r.unit)) } td { (r.flag.as_str()) @if !r.holds { " " span.soft { (view.tr("已被订正", "corrected since")) } } }
