@@ -10,10 +10,11 @@ use std::time::Duration;
 use ed25519_dalek::SigningKey;
 use miyun_ledger::{State, Time};
 
+use crate::applier::{Applier, Batched};
 use crate::envelope::{Admitted, COMMANDS_MAX, DoorKeeper, Envelope};
 use crate::error::{Door, JournalError};
 use crate::format::Record;
-use crate::journal::{Applied, Applier, Batched, Journal, write_snapshot};
+use crate::journal::{Applied, Journal, write_snapshot};
 use crate::log::{Log, SharedIndex};
 use crate::merkle::Hash;
 use crate::proof::{self, Consistency, Proof, SignedHead};

@@ -2,6 +2,7 @@
 //! after it; Merkle proofs and signed heads that a stranger checks offline; snapshots; recovery;
 //! an independent verifier; exports and disposable SQL read models.
 
+mod applier;
 pub mod audit;
 mod engine;
 mod envelope;
@@ -16,12 +17,13 @@ pub mod rebuild;
 mod storage;
 pub mod verify;
 
+pub use applier::expiry_id;
 pub use engine::{Engine, Handle, Options, QUEUE_MAX};
 pub use envelope::{
     Admitted, COMMANDS_MAX, DoorKeeper, ENVELOPE_LEN_MAX, Envelope, envelope_message,
 };
 pub use error::{Door, JournalError};
-pub use journal::{Applied, Journal, Recovery, expiry_id, read_genesis};
+pub use journal::{Applied, Journal, Recovery, read_genesis};
 pub use storage::{DirStorage, MemStorage, Storage};
 
 /// Reads the whole log in order, checking hashes, roots and chain, and gives each batch to `visit`.

@@ -5,10 +5,11 @@ use std::io::Write;
 
 use miyun_ledger::State;
 
+use crate::applier::Applier;
 use crate::error::JournalError;
 use crate::export::{Exporter, Row};
 use crate::format::Record;
-use crate::journal::{Applier, read_genesis};
+use crate::journal::read_genesis;
 use crate::log::walk;
 use crate::storage::Storage;
 

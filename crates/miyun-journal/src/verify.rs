@@ -6,10 +6,11 @@ use std::sync::mpsc::sync_channel;
 use miyun_ledger::State;
 use serde::Serialize;
 
+use crate::applier::Applier;
 use crate::audit::{Auditor, Finding};
 use crate::error::JournalError;
 use crate::format::{EnvelopeEntry, OwnedBatch};
-use crate::journal::{Applier, read_genesis};
+use crate::journal::read_genesis;
 use crate::log::{Torn, walk};
 use crate::merkle::{self, Hash};
 use crate::proof::SignedHead;

@@ -8,6 +8,7 @@
 mod book;
 mod check;
 mod ids;
+mod runs;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
