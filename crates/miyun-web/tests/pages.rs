@@ -172,7 +172,10 @@ async fn every_page_in_both_languages() {
                 "{lang}{path}: {} bytes packed",
                 packed.len()
             );
-            numbers.push(figures(&html));
+            // A table sorted by name has another order in the other language.
+            let mut shown = figures(&html);
+            shown.sort();
+            numbers.push(shown);
         }
         assert_eq!(
             numbers[0], numbers[1],
