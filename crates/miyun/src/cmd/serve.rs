@@ -184,6 +184,8 @@ async fn serve(config: &Config, demo: bool, around: &Around) -> Result<()> {
     };
     plans.sort_by_key(|p| !here(p));
     let site = Arc::new(Site::new(lake, book, plans, super::today()).with_store(store.clone()));
+    let warming = Arc::clone(&site);
+    tokio::task::spawn_blocking(move || warming.warm());
     let platform = Platform::new(site, store.clone(), config.web.clone(), config.spool())
         .with_context(|| config.spool().display().to_string())?;
     let listener = tokio::net::TcpListener::bind(config.listen)
