@@ -86,7 +86,9 @@ fn main() -> ExitCode {
         Command::Why(c) => c.run(&lake),
         Command::Replay(c) => c.run(&lake),
         Command::Plan(c) => c.run(&lake),
-        Command::Serve(c) => config().and_then(|f| c.run(f, named.is_some() || cli.config.is_some())),
+        Command::Serve(c) => {
+            config().and_then(|f| c.run(f, named.is_some() || cli.config.is_some()))
+        }
         Command::Simulate(c) => c.run(),
         Command::Doctor(c) => c.run(config()),
         Command::Backup(c) => config().and_then(|f| c.run(&f)),
