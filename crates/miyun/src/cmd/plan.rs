@@ -8,6 +8,7 @@ use miyun_lake::Lake;
 use miyun_plan::{PlanStatus, Standing};
 use miyun_rulebook::Rulebook;
 use miyun_web::figures::LakeFigures;
+use miyun_web::server::Site;
 
 use crate::out::{Format, Rows, line, opt, print};
 
@@ -135,7 +136,8 @@ impl Status {
         };
         let on = self.on.unwrap_or_else(super::today);
         let lake = Lake::open(lake)?;
-        let figures = LakeFigures::new(&lake, Rulebook::embedded());
+        let site = Site::new(lake, Rulebook::embedded(), Vec::new(), on);
+        let figures = LakeFigures::new(&site, None);
         let status = miyun_plan::status(plan, on, &figures);
         print(self.format, &status, || rows(&status, self.lang))?;
         if self.format == Format::Table {
