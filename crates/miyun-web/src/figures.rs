@@ -32,7 +32,11 @@ impl<'a> LakeFigures<'a> {
 impl Figures for LakeFigures<'_> {
     fn figure(&self, i: &Indicator, period: &Period, on: Date) -> Option<Figure> {
         if crate::devices::figures::knows(i) {
-            return crate::devices::figures::figure(self.lake, self.book, i, period, on);
+            // What loggers sent has no second axis of time yet: the past is left blank, not filled
+            // with what is known today.
+            return self.known.is_none().then(|| {
+                crate::devices::figures::figure(&self.site.lake(), self.site.book, i, period, on)
+            })?;
         }
         let (from, due) = (period.from?, period.until?);
         let last = Site::last_day(&*self.record(&i.subject)?);
