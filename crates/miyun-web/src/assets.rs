@@ -36,7 +36,7 @@ fn mark(text: &str) -> String {
 }
 
 /// A file by name.
-pub(crate) async fn file(Path(name): Path<String>, headers: HeaderMap) -> Response {
+pub async fn file(Path(name): Path<String>, headers: HeaderMap) -> Response {
     static FILES: OnceLock<HashMap<&'static str, Packed>> = OnceLock::new();
     let files = FILES.get_or_init(|| {
         HashMap::from([
