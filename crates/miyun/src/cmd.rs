@@ -4,6 +4,7 @@ pub mod air;
 pub mod forensics;
 pub mod import;
 pub mod plan;
+pub mod region;
 pub mod replay;
 pub mod rulebook;
 pub mod serve;
