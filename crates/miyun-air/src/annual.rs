@@ -144,24 +144,41 @@ impl Edition {
         series: &[DaySeries],
         period: &Period,
     ) -> Vec<AnnualValue> {
-        let months = months(first_day, series.first().map_or(0, Vec::len), period);
+        let len = series.first().map_or(0, Vec::len);
+        let months = months(first_day, len, period);
+        let range = day_range(first_day, len, period);
+        // Several items condense one slot: its values are gathered and rounded once.
+        let slots: Vec<(Vec<Exact>, Vec<Exact>)> = series
+            .iter()
+            .zip(&self.slots)
+            .map(|(days, slot)| {
+                let places = &slot.rounding.value;
+                let values: Vec<Exact> = days[range.clone()].iter().flatten().copied().collect();
+                // What is too large to be rounded is left out.
+                let rounded = values
+                    .iter()
+                    .filter_map(|v| v.round_steps(places.decimals, places.rule))
+                    .map(Exact::steps)
+                    .collect();
+                (values, rounded)
+            })
+            .collect();
         self.annual
             .iter()
             .enumerate()
             .map(|(k, item)| {
-                let days = &series[item.slot];
-                let range = day_range(first_day, days.len(), period);
-                self.annual_value(k, item, &days[range], month_counts(days, &months, item))
+                let months = month_counts(&series[item.slot], &months, item);
+                self.annual_value(k, item, &slots[item.slot], months)
             })
             .collect()
     }
 
-    /// `days` are those of the period.
+    /// `values` are those of the valid days of the period, exact and rounded.
     fn annual_value(
         &self,
         k: usize,
         item: &AnnualItem,
-        days: &[Option<Exact>],
+        (values, rounded_first): &(Vec<Exact>, Vec<Exact>),
         months: Vec<MonthCount>,
     ) -> AnnualValue {
         let places = &self.slots[item.slot].rounding.value;
@@ -171,20 +188,11 @@ impl Edition {
             .as_ref()
             .is_none_or(|need| have >= need.value);
         let valid = enough && months.iter().all(|m| m.need.is_none_or(|n| m.have >= n));
-        let condense = |values: &mut [Exact]| match item.item.percentile {
+        let condense = |values: &[Exact]| match item.item.percentile {
             None => Exact::mean(values.iter().copied()),
-            Some(p) => percentile_of(values, p),
+            Some(p) => percentile_of(&mut values.to_vec(), p),
         };
-        let mut values: Vec<Exact> = days.iter().flatten().copied().collect();
-        let value = condense(&mut values);
-        // What is not exact when rounded lies out of range and is left out.
-        values.retain_mut(|v| match v.round_steps(places.decimals, places.rule) {
-            Some(steps) => {
-                *v = Exact::steps(steps);
-                true
-            }
-            None => false,
-        });
+        let value = condense(values);
         let rounded = value.map(|v| v.round(places.decimals, places.rule));
         let (attained, multiple) = match (rounded, &item.limit) {
             (Some(c), Some(l)) => judge(c, l, &self.multiple_rounding.value),
@@ -196,7 +204,7 @@ impl Edition {
             months,
             valid,
             value,
-            value_from_rounded_days: condense(&mut values),
+            value_from_rounded_days: condense(rounded_first),
             rounded,
             attained,
             multiple,

@@ -60,18 +60,29 @@ fn div(a: i128, b: i128) -> i128 {
 struct Sum {
     num: i128,
     den: i128,
+    /// The last denominator added, and how often it goes into `den`.
+    last: (i128, i128),
 }
 
 impl Sum {
+    fn of(num: i128, den: i128) -> Self {
+        Self {
+            num,
+            den,
+            last: (den, 1),
+        }
+    }
+
     fn add(&mut self, v: Exact) -> Option<()> {
-        if v.den != self.den {
+        if v.den != self.last.0 {
             let g = gcd(self.den, v.den);
             if g != v.den {
                 let up = div(v.den, g);
-                (self.num, self.den) = (mul(self.num, up)?, mul(self.den, up)?);
+                *self = Self::of(mul(self.num, up)?, mul(self.den, up)?);
             }
+            self.last = (v.den, div(self.den, v.den));
         }
-        let scaled = mul(v.num, div(self.den, v.den))?;
+        let scaled = mul(v.num, self.last.1)?;
         self.num = self.num.checked_add(scaled)?;
         Some(())
     }
@@ -137,15 +148,12 @@ impl Exact {
     /// The mean of the values, `None` if there are none or the sum overflows.
     #[must_use]
     pub fn mean(values: impl IntoIterator<Item = Self>) -> Option<Self> {
-        let mut sum = Sum { num: 0, den: 1 };
+        let mut sum = Sum::of(0, 1);
         let mut n = 0i128;
         for v in values {
             if sum.add(v).is_none() {
                 let r = Self::new(sum.num, sum.den).checked_add(v)?;
-                sum = Sum {
-                    num: r.num,
-                    den: r.den,
-                };
+                sum = Sum::of(r.num, r.den);
             }
             n += 1;
         }

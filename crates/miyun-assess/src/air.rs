@@ -12,13 +12,15 @@ use miyun_core::subject::SubjectKind;
 use miyun_core::unit::{GasState, MASS_CONCENTRATION, VOLUME_FRACTION, convert};
 use miyun_core::{Assessment, Date, Decimal, Period, Subject, SubjectId, Text, Unit};
 use miyun_lake::{Dense, Lake, Request};
-use miyun_rulebook::Rulebook;
+use miyun_rulebook::{Indicator, Rulebook};
 use serde::Serialize;
 
 use crate::{AssessError, EditionChoice, NamedEdition, air_edition, trace};
 
 /// Indicators of the air index.
 pub const INDICATORS: [&str; 6] = ["SO2", "NO2", "CO", "O3", "PM10", "PM2.5"];
+/// A century of hours is the most that a mistaken date may make us hold.
+pub(crate) const DAYS_MAX: usize = 36_600;
 /// Class of place where a subject states none: residential and mixed areas (GB 3095, class 2).
 const DEFAULT_CLASS: &str = "2";
 
@@ -132,12 +134,32 @@ impl Record {
             .filter(|s| s.kind == SubjectKind::Station && s.part_of.as_ref() == Some(&city.id))
             .collect();
         let ids: Vec<SubjectId> = members.iter().map(|s| s.id.clone()).collect();
-        let (first_day, days) = extent(lake, &ids).ok_or_else(|| {
-            AssessError::NoData(format!(
-                "{} has no air data: import some with `miyun import`",
-                city.id
-            ))
-        })?;
+        let (first_day, days) = extent(lake, &ids).ok_or_else(|| no_data(&city))?;
+        Self::read_days(
+            lake,
+            book,
+            city,
+            &members,
+            (first_day, days),
+            interval,
+            as_known_on,
+            2,
+        )
+    }
+
+    /// Reads `days` (first, how many) of `members`, stations of `city`.
+    #[allow(clippy::too_many_arguments)]
+    pub(crate) fn read_days(
+        lake: &Lake,
+        book: &Rulebook,
+        city: Subject,
+        members: &[&Subject],
+        (first_day, days): (Date, usize),
+        interval: Option<IntervalLabel>,
+        as_known_on: Option<&str>,
+        threads: usize,
+    ) -> Result<Self, AssessError> {
+        let ids: Vec<SubjectId> = members.iter().map(|s| s.id.clone()).collect();
         let request = Request {
             subjects: &ids,
             indicators: &INDICATORS,
@@ -147,7 +169,7 @@ impl Record {
             as_known_on,
         };
         let mut stations = Vec::new();
-        for found in lake.hours(&request)? {
+        for found in lake.hours_on(threads, &request)? {
             let Some(subject) = members.iter().find(|s| s.id == found.subject) else {
                 continue;
             };
@@ -161,19 +183,18 @@ impl Record {
                 evidence: found.series,
             });
         }
-        let mut declared: Vec<String> = stations
-            .iter()
-            .flat_map(|s| &s.evidence)
-            .map(|d| {
-                format!(
-                    "labels read as {}, UTC{:+}",
-                    d.interval.as_str(),
-                    f64::from(d.series.utc_offset_minutes) / 60.0
-                )
-            })
-            .collect();
+        let mut declared: Vec<String> = Vec::new();
+        for d in stations.iter().flat_map(|s| &s.evidence) {
+            let words = format!(
+                "labels read as {}, UTC{:+}",
+                d.interval.as_str(),
+                f64::from(d.series.utc_offset_minutes) / 60.0
+            );
+            if !declared.contains(&words) {
+                declared.push(words);
+            }
+        }
         declared.sort();
-        declared.dedup();
         if city.simulated {
             declared.push("SIMULATED: made by a simulator, measured nowhere".into());
         }
@@ -185,6 +206,13 @@ impl Record {
             declared,
         })
     }
+}
+
+pub(crate) fn no_data(city: &Subject) -> AssessError {
+    AssessError::NoData(format!(
+        "{} has no air data: import some with `miyun import`",
+        city.id
+    ))
 }
 
 /// The city asked for, or the only one.
@@ -242,8 +270,7 @@ fn extent(lake: &Lake, ids: &[SubjectId]) -> Option<(Date, usize)> {
     let first = Date::constant(1970, 1, 1)
         .checked_add(jiff::Span::new().days(a))
         .ok()?;
-    // A century of hours is the most that a mistaken date may make us hold.
-    Some((first, usize::try_from(b - a + 1).ok()?.min(36_600)))
+    Some((first, usize::try_from(b - a + 1).ok()?.min(DAYS_MAX)))
 }
 
 /// Adds a series to the hours, in canonical units; where both have a value the later series wins.
@@ -258,22 +285,7 @@ fn merge(book: &Rulebook, hours: &mut Hours, dense: &Dense) {
     ) else {
         return;
     };
-    let first_day = hours.first_day;
-    let mut values = Vec::with_capacity(dense.values.len());
-    let gas = [from, to].iter().any(|u| u.dimension == VOLUME_FRACTION)
-        && [from, to].iter().any(|u| u.dimension == MASS_CONCENTRATION);
-    for day in 0..hours.days {
-        let state = if gas {
-            book.gas_state(indicator.id.as_str(), date_of(first_day, day))
-        } else {
-            None
-        };
-        values.extend(
-            dense.values[day * 24..(day + 1) * 24]
-                .iter()
-                .map(|x| to_canonical(*x, from, to, indicator.molar_mass, state)),
-        );
-    }
+    let values = in_canonical(book, indicator, (from, to), hours.first_day, &dense.values);
     match hours.series.iter_mut().find(|(i, _)| *i == indicator.id) {
         Some((_, old)) => old.iter_mut().zip(values).for_each(|(o, n)| {
             if n != MISSING {
@@ -284,35 +296,63 @@ fn merge(book: &Rulebook, hours: &mut Hours, dense: &Dense) {
     }
 }
 
-/// A value of `from` in 10^-6 of `to`, rounded half to even where it has more decimals.
-fn to_canonical(
-    x: i64,
-    from: &Unit,
-    to: &Unit,
-    molar_mass: Option<Decimal>,
-    state: Option<GasState>,
-) -> i64 {
-    if x == MISSING || from.id == to.id {
-        return x;
+/// Whole days of values of one unit, in 10^-6 of the other, rounded half to even where one has
+/// more decimals.
+fn in_canonical(
+    book: &Rulebook,
+    indicator: &Indicator,
+    (from, to): (&Unit, &Unit),
+    first_day: Date,
+    values: &[i64],
+) -> Vec<i64> {
+    if from.id == to.id {
+        return values.to_vec();
     }
-    // The common case, ug/m3 to mg/m3 and back, without decimals.
-    if from.dimension == to.dimension && from.offset == to.offset {
-        let (f, t) = (from.factor.normalize(), to.factor.normalize());
-        if f.scale() == 0 && t.scale() == 0 {
-            let scaled = i128::from(x) * f.mantissa();
-            if scaled % t.mantissa() == 0 {
-                return i64::try_from(scaled / t.mantissa()).unwrap_or(MISSING);
-            }
-        }
+    let slow = |x: i64, state: Option<GasState>| {
+        convert(Decimal::new(x, 6), from, to, indicator.molar_mass, state)
+            .ok()
+            .and_then(|v| {
+                miyun_air::exact::steps_of(miyun_core::round(v, 6, miyun_core::Rounding::HalfEven))
+            })
+            .unwrap_or(MISSING)
+    };
+    let gas = [from, to].iter().any(|u| u.dimension == VOLUME_FRACTION)
+        && [from, to].iter().any(|u| u.dimension == MASS_CONCENTRATION);
+    let ratio = whole_ratio(from, to);
+    let mut out = Vec::with_capacity(values.len());
+    for (day, hours) in values.chunks(24).enumerate() {
+        let state = if gas {
+            book.gas_state(indicator.id.as_str(), date_of(first_day, day))
+        } else {
+            None
+        };
+        out.extend(hours.iter().map(|&x| match ratio {
+            _ if x == MISSING => x,
+            // The common case, ug/m3 to mg/m3 and back, without decimals.
+            Some((up, down)) => match x.checked_mul(up) {
+                Some(scaled) if scaled % down == 0 => scaled / down,
+                _ => slow(x, state),
+            },
+            None => slow(x, state),
+        }));
     }
-    let value = Decimal::new(x, 6);
-    match convert(value, from, to, molar_mass, state) {
-        Ok(v) => {
-            miyun_air::exact::steps_of(miyun_core::round(v, 6, miyun_core::Rounding::HalfEven))
-                .unwrap_or(MISSING)
-        }
-        Err(_) => MISSING,
+    out
+}
+
+/// The factor between two units of one dimension as a fraction of integers.
+fn whole_ratio(from: &Unit, to: &Unit) -> Option<(i64, i64)> {
+    if from.dimension != to.dimension || from.offset != to.offset {
+        return None;
     }
+    let (f, t) = (from.factor.normalize(), to.factor.normalize());
+    if f.scale() != 0 || t.scale() != 0 {
+        return None;
+    }
+    let (up, down) = (
+        i64::try_from(f.mantissa()).ok()?,
+        i64::try_from(t.mantissa()).ok()?,
+    );
+    (down > 0).then_some((up, down))
 }
 
 /// Assesses a city's record over the period of the request.
@@ -390,6 +430,20 @@ pub fn evaluate(
     };
     out.assessments = trace::annual(&out, record);
     Ok(out)
+}
+
+/// Assesses a record under each request, on two threads.
+///
+/// # Errors
+/// The first [`AssessError`] in the order of the requests.
+pub fn evaluate_all(
+    book: &Rulebook,
+    record: &Record,
+    requests: &[AirRequest],
+) -> Result<Vec<AirEvaluation>, AssessError> {
+    crate::on_two_threads(requests, |r| evaluate(book, record, r))
+        .into_iter()
+        .collect()
 }
 
 fn place(

@@ -2,6 +2,7 @@
 
 pub mod air;
 pub mod forensics;
+pub mod region;
 pub mod trace;
 
 use std::collections::BTreeMap;
@@ -123,6 +124,39 @@ pub fn air_edition(
         as_of,
         edition,
     })
+}
+
+/// `work` of every item on two threads, results in the order of the items.
+pub(crate) fn on_two_threads<I: Sync, T: Send>(
+    items: &[I],
+    work: impl Fn(&I) -> T + Sync,
+) -> Vec<T> {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    let next = AtomicUsize::new(0);
+    let run = || {
+        let mut done = Vec::new();
+        loop {
+            let i = next.fetch_add(1, Ordering::Relaxed);
+            let Some(item) = items.get(i) else {
+                return done;
+            };
+            done.push((i, work(item)));
+        }
+    };
+    let mut done = std::thread::scope(|s| {
+        let other = (items.len() > 1).then(|| s.spawn(run));
+        let mut here = run();
+        if let Some(other) = other {
+            here.extend(
+                other
+                    .join()
+                    .unwrap_or_else(|p| std::panic::resume_unwind(p)),
+            );
+        }
+        here
+    });
+    done.sort_by_key(|(i, _)| *i);
+    done.into_iter().map(|(_, t)| t).collect()
 }
 
 /// Functions for SQL that need rules: `iaqi(indicator, statistic, value, edition)`.

@@ -10,7 +10,7 @@ use miyun_core::{
     Subject, Sufficiency, Trace, Verdict,
 };
 
-use crate::air::{AirEvaluation, PlaceResult, Record, Station};
+use crate::air::{AirEvaluation, PlaceResult, Record};
 use crate::{AssessError, NamedEdition};
 
 /// Changes when the same evidence and rules may give another figure.
@@ -40,18 +40,76 @@ fn step(what: impl Into<String>, result: impl ToString) -> Step {
 
 /// The assessments of a period: annual items of every place, then its good days.
 pub(crate) fn annual(ev: &AirEvaluation, record: &Record) -> Vec<Assessment> {
+    let basis = Basis::new(record, &ev.request.period);
     let mut out = Vec::new();
     for place in ev.places() {
         for value in &place.items {
-            out.push(item(ev, record, place, value));
+            out.push(item(ev, &basis, place, value));
         }
-        out.extend(counts(ev, record, place));
+        out.extend(counts(ev, &basis, place));
     }
     out
 }
 
+/// Rows of a record over a period, digested once for all the figures that rest on them.
+struct Basis<'a> {
+    city: &'a Subject,
+    /// Whether the station takes part in the city mean, and its evidence by series.
+    stations: Vec<(bool, Vec<Evidence>)>,
+}
+
+impl<'a> Basis<'a> {
+    fn new(record: &'a Record, period: &Period) -> Self {
+        let days = day_range(record.first_day, record.days, period);
+        let hours = days.start * 24..days.end * 24;
+        Self {
+            city: &record.city,
+            stations: record
+                .stations
+                .iter()
+                .map(|s| {
+                    let evidence = s
+                        .evidence
+                        .iter()
+                        .map(|d| {
+                            let (rows, digest) = d.digest(record.first_day, hours.clone());
+                            Evidence {
+                                subject: s.subject.id.clone(),
+                                indicator: d.series.indicator.clone(),
+                                period: *period,
+                                rows,
+                                digest,
+                                origins: d.origins.clone(),
+                            }
+                        })
+                        .collect();
+                    (!s.subject.control, evidence)
+                })
+                .collect(),
+        }
+    }
+
+    /// Rows behind a figure of a place: its own, or those of the city's stations.
+    fn of(&self, subject: &Subject, indicator: &str) -> Vec<Evidence> {
+        let city = subject.id == self.city.id;
+        self.stations
+            .iter()
+            .filter(|(member, e)| {
+                if city {
+                    *member
+                } else {
+                    e.first().is_some_and(|e| e.subject == subject.id)
+                }
+            })
+            .flat_map(|(_, e)| e)
+            .filter(|e| e.indicator == indicator)
+            .cloned()
+            .collect()
+    }
+}
+
 /// Good days, heavy days and the share of good days: figures without a limit of their own.
-fn counts(ev: &AirEvaluation, record: &Record, place: &PlaceResult) -> Vec<Assessment> {
+fn counts(ev: &AirEvaluation, basis: &Basis<'_>, place: &PlaceResult) -> Vec<Assessment> {
     let c = &place.counts;
     let e = &ev.edition.edition;
     let rows = [
@@ -137,7 +195,7 @@ fn counts(ev: &AirEvaluation, record: &Record, place: &PlaceResult) -> Vec<Asses
                     ],
                     evidence: crate::air::INDICATORS
                         .iter()
-                        .flat_map(|i| evidence(record, &place.subject, i, &ev.request.period))
+                        .flat_map(|i| basis.of(&place.subject, i))
                         .collect(),
                     method: method("miyun-air/day-counts"),
                     declared: declared(ev),
@@ -164,7 +222,7 @@ fn unsealed() -> AssessmentId {
     AssessmentId::new("a-unsealed").unwrap_or_else(|_| unreachable!())
 }
 
-fn item(ev: &AirEvaluation, record: &Record, place: &PlaceResult, v: &AnnualValue) -> Assessment {
+fn item(ev: &AirEvaluation, basis: &Basis<'_>, place: &PlaceResult, v: &AnnualValue) -> Assessment {
     let e = &ev.edition.edition;
     let it = &e.annual[v.item];
     let slot = &e.slots[it.slot];
@@ -328,12 +386,7 @@ fn item(ev: &AirEvaluation, record: &Record, place: &PlaceResult, v: &AnnualValu
         trace: Trace {
             rules,
             steps,
-            evidence: evidence(
-                record,
-                &place.subject,
-                it.item.indicator.as_str(),
-                &ev.request.period,
-            ),
+            evidence: basis.of(&place.subject, it.item.indicator.as_str()),
             method: method("miyun-air/annual-items"),
             declared: declared(ev),
         },
@@ -363,40 +416,6 @@ fn statistic_says(it: &AnnualItem) -> String {
             it.item.indicator, it.item.statistic, it.item.of
         ),
     }
-}
-
-/// Rows behind a figure of a place: its own, or those of the city's stations.
-fn evidence(record: &Record, subject: &Subject, indicator: &str, period: &Period) -> Vec<Evidence> {
-    let days = day_range(record.first_day, record.days, period);
-    let stations: Vec<&Station> = if subject.id == record.city.id {
-        record
-            .stations
-            .iter()
-            .filter(|s| !s.subject.control)
-            .collect()
-    } else {
-        record
-            .stations
-            .iter()
-            .filter(|s| s.subject.id == subject.id)
-            .collect()
-    };
-    stations
-        .iter()
-        .flat_map(|s| s.evidence.iter().map(move |d| (s, d)))
-        .filter(|(_, d)| d.series.indicator == indicator)
-        .map(|(s, d)| {
-            let (rows, digest) = d.digest(record.first_day, days.start * 24..days.end * 24);
-            Evidence {
-                subject: s.subject.id.clone(),
-                indicator: d.series.indicator.clone(),
-                period: *period,
-                rows,
-                digest,
-                origins: d.origins.clone(),
-            }
-        })
-        .collect()
 }
 
 /// The assessment of one statistic of one day of one station, with every hour in its derivation.
@@ -546,7 +565,7 @@ pub fn day(
         trace: Trace {
             rules,
             steps,
-            evidence: evidence(record, &place.subject, indicator, &Period::days(date, date)),
+            evidence: Basis::new(record, &Period::days(date, date)).of(&place.subject, indicator),
             method: method("miyun-air/daily"),
             declared: declared(ev),
         },

@@ -70,6 +70,7 @@ impl Lake {
     ) -> Result<ImportReport, LakeError> {
         let _lock = self.lock()?;
         self.commits = commit::read_all(&self.root)?;
+        self.index.take();
         self.sweep()?;
         let mut report = ImportReport::default();
         let mut fresh = Vec::new();
@@ -88,8 +89,11 @@ impl Lake {
             }
         }
         report.files_new = fresh.len() as u64;
-        if fresh.is_empty() && subjects.iter().all(|s| self.subjects().contains(s)) {
-            return Ok(report);
+        if fresh.is_empty() {
+            let known = self.subjects();
+            if subjects.iter().all(|s| known.contains(s)) {
+                return Ok(report);
+            }
         }
         let mut draft = Draft::default();
         for file in fresh {
@@ -109,6 +113,7 @@ impl Lake {
         };
         commit::write(&self.root, &commit)?;
         self.commits.push(commit);
+        self.index.take();
         report.commit = Some(sequence);
         Ok(report)
     }
@@ -272,8 +277,20 @@ fn sorted(
     known: &HashMap<i64, (i64, Flag)>,
     report: &mut ImportReport,
 ) -> Run {
+    let in_order = rows.label_s.is_sorted();
+    if in_order && known.is_empty() {
+        report.values_new += rows.len() as u64;
+        return Run {
+            series,
+            file,
+            label_s: rows.label_s,
+            value: rows.value,
+            flag: rows.flag,
+            line: rows.line,
+        };
+    }
     let mut order: Vec<usize> = (0..rows.len()).collect();
-    if !rows.label_s.is_sorted() {
+    if !in_order {
         order.sort_by_key(|i| rows.label_s[*i]);
     }
     order.retain(|i| match known.get(&rows.label_s[*i]) {
@@ -290,16 +307,6 @@ fn sorted(
             true
         }
     });
-    if order.len() == rows.len() && rows.label_s.is_sorted() {
-        return Run {
-            series,
-            file,
-            label_s: rows.label_s,
-            value: rows.value,
-            flag: rows.flag,
-            line: rows.line,
-        };
-    }
     Run {
         series,
         file,

@@ -20,6 +20,7 @@ mod part;
 mod read;
 mod sql;
 mod table_out;
+mod table;
 
 use std::path::{Path, PathBuf};
 
@@ -30,9 +31,10 @@ pub use commit::{Commit, FileInfo, PartInfo, Span};
 pub use findings::{FindingRow, FindingsReport};
 pub use import::{ImportFile, ImportReport};
 pub use parquet_in::read_parquet;
-pub use read::{Dense, Request, Row, SubjectHours};
+pub use read::{Dense, MISSING, Request, Row, SubjectHours};
 pub use sql::{Functions, IndexFunction, SqlTable};
 pub use table_out::{OutColumn, write_table};
+pub use table::{Cells, Column, write_columns};
 
 /// Why a lake could not do what it was asked.
 #[derive(Debug, thiserror::Error)]
@@ -111,6 +113,8 @@ impl LakeError {
 pub struct Lake {
     root: PathBuf,
     commits: Vec<Commit>,
+    /// Where the spans of each subject are; forgotten when the commits change.
+    index: std::sync::OnceLock<std::collections::HashMap<miyun_core::SubjectId, Vec<read::Place>>>,
 }
 
 impl Lake {
@@ -125,7 +129,11 @@ impl Lake {
             std::fs::create_dir_all(&path).map_err(|e| LakeError::io(&path, e))?;
         }
         let commits = commit::read_all(&root)?;
-        Ok(Self { root, commits })
+        Ok(Self {
+            root,
+            commits,
+            index: std::sync::OnceLock::new(),
+        })
     }
 
     /// The folder.
@@ -143,9 +151,10 @@ impl Lake {
     /// Every subject; a later import's description wins.
     #[must_use]
     pub fn subjects(&self) -> Vec<Subject> {
+        let mut seen = std::collections::HashSet::new();
         let mut out: Vec<Subject> = Vec::new();
         for s in self.commits.iter().rev().flat_map(|c| &c.subjects) {
-            if !out.iter().any(|o| o.id == s.id) {
+            if seen.insert(&s.id) {
                 out.push(s.clone());
             }
         }

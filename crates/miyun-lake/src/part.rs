@@ -1,6 +1,7 @@
 //! Parquet parts: writing sorted runs, reading columns of a row group.
 
 use std::fs::File;
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -9,14 +10,15 @@ use datafusion::arrow::array::{
     StringArray, TimestampMillisecondArray, UInt32Array,
 };
 use datafusion::arrow::datatypes::{
-    DataType, Decimal128Type, Field, Int32Type, Schema, SchemaRef, TimeUnit,
+    DataType, Decimal64Type, Field, Int32Type, Schema, SchemaRef, TimeUnit,
     TimestampMillisecondType, UInt32Type,
 };
 use datafusion::parquet::arrow::arrow_reader::{
-    ParquetRecordBatchReaderBuilder, RowSelection, RowSelector,
+    ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder, RowSelection,
 };
 use datafusion::parquet::arrow::{ArrowWriter, ProjectionMask};
 use datafusion::parquet::basic::{Compression, Encoding};
+use datafusion::parquet::file::metadata::PageIndexPolicy;
 use datafusion::parquet::file::properties::{EnabledStatistics, WriterProperties};
 use datafusion::parquet::schema::types::ColumnPath;
 use miyun_core::Series;
@@ -29,6 +31,10 @@ use crate::commit::{PartInfo, Span};
 pub(crate) const GROUP_ROWS: usize = 1 << 19;
 /// Digits of the stored decimal; with six decimals it fits an INT64 on disk.
 const PRECISION: u8 = 18;
+/// [`VALUE_SCALE`] as Arrow counts it.
+const VALUE_DIGITS: i8 = VALUE_SCALE as i8;
+/// Rows decoded at a time: two columns of them stay in a core's cache.
+const BATCH_ROWS: usize = 1 << 14;
 
 /// Values of one series from one file, sorted by label.
 pub(crate) struct Run {
@@ -48,7 +54,6 @@ fn dictionary() -> DataType {
 
 /// Columns of every part, in order.
 pub(crate) fn schema() -> SchemaRef {
-    let scale = i8::try_from(VALUE_SCALE).unwrap_or(6);
     Arc::new(Schema::new(vec![
         Field::new("subject", dictionary(), false),
         Field::new("indicator", dictionary(), false),
@@ -58,7 +63,11 @@ pub(crate) fn schema() -> SchemaRef {
             false,
         ),
         Field::new("interval", dictionary(), false),
-        Field::new("value", DataType::Decimal128(PRECISION, scale), false),
+        Field::new(
+            "value",
+            DataType::Decimal128(PRECISION, VALUE_DIGITS),
+            false,
+        ),
         Field::new("unit", dictionary(), false),
         Field::new("flag", dictionary(), false),
         Field::new("origin", dictionary(), false),
@@ -76,6 +85,10 @@ fn properties() -> WriterProperties {
         p = p
             .set_column_dictionary_enabled(path.clone(), false)
             .set_column_encoding(path, Encoding::DELTA_BINARY_PACKED);
+    }
+    // Nobody looks for rows by these; their least and greatest values would only cost time.
+    for column in ["interval", "unit", "flag", "origin", "line"] {
+        p = p.set_column_statistics_enabled(ColumnPath::from(column), EnabledStatistics::None);
     }
     p.build()
 }
@@ -157,7 +170,6 @@ fn batch(
     .map(|f| Some(f.as_str()))
     .collect();
     let flag_keys: Int32Array = run.flag.iter().map(|f| *f as i32).collect();
-    let scale = i8::try_from(VALUE_SCALE).unwrap_or(6);
     RecordBatch::try_new(
         schema(),
         vec![
@@ -170,7 +182,7 @@ fn batch(
             constant(series.interval.as_str())?,
             Arc::new(
                 Decimal128Array::from_iter_values(run.value.iter().map(|v| i128::from(*v)))
-                    .with_precision_and_scale(PRECISION, scale)?,
+                    .with_precision_and_scale(PRECISION, VALUE_DIGITS)?,
             ),
             constant(series.unit.as_str())?,
             Arc::new(DictionaryArray::<Int32Type>::try_new(
@@ -183,12 +195,155 @@ fn batch(
     )
 }
 
+/// Rows of one run, borrowed from a decoded batch.
+pub(crate) struct Rows<'a> {
+    /// Labels in milliseconds since 1970.
+    pub time_ms: &'a [i64],
+    /// Values in 10^-6 of the unit.
+    pub value: &'a [i64],
+    /// If flags were asked for: which words let a value be used, and per row its word.
+    pub usable: Option<(&'a [bool], &'a [i32])>,
+}
+
+impl Rows<'_> {
+    /// Whether the value of row `i` may be used; true if flags were not asked for.
+    pub fn usable(&self, i: usize) -> bool {
+        self.usable.is_none_or(|(words, keys)| {
+            let word = usize::try_from(keys[i]).ok().and_then(|k| words.get(k));
+            word.copied().unwrap_or(true)
+        })
+    }
+}
+
+/// Calls `each` with the rows of every one of `ranges` (increasing, apart, inside row group
+/// `group`), in pieces and in order: the range's position and a piece of its rows. Values come as
+/// the integers that the file holds, pages without wanted rows are skipped.
+pub(crate) fn visit(
+    root: &Path,
+    path: &str,
+    group: usize,
+    ranges: &[Range<usize>],
+    flags: bool,
+    mut each: impl FnMut(usize, &Rows<'_>),
+) -> Result<(), LakeError> {
+    let full = root.join(path);
+    let mut wanted = vec!["time", "value"];
+    if flags {
+        wanted.push("flag");
+    }
+    let (mut k, mut done) = (0, 0);
+    for batch in open(&full, group, ranges, &wanted)? {
+        let batch = batch.map_err(|e| LakeError::parquet(&full, e))?;
+        let (times, values) = numbers(&full, &batch)?;
+        let flag = if flags {
+            let (words, keys) = flag_words(&full, column(&full, &batch, "flag")?)?;
+            let usable: Vec<bool> = words.iter().map(|w| w.usable()).collect();
+            Some((usable, keys)).filter(|(usable, _)| usable.contains(&false))
+        } else {
+            None
+        };
+        let mut at = 0;
+        while at < batch.num_rows() {
+            while ranges.get(k).is_some_and(|r| done == r.len()) {
+                (k, done) = (k + 1, 0);
+            }
+            let Some(range) = ranges.get(k) else {
+                return Err(LakeError::parquet(
+                    &full,
+                    "more rows than the commit says; restore the file from a backup",
+                ));
+            };
+            let n = (range.len() - done).min(batch.num_rows() - at);
+            each(
+                k,
+                &Rows {
+                    time_ms: &times[at..at + n],
+                    value: &values[at..at + n],
+                    usable: flag
+                        .as_ref()
+                        .map(|(w, keys)| (w.as_slice(), &keys[at..at + n])),
+                },
+            );
+            (at, done) = (at + n, done + n);
+        }
+    }
+    Ok(())
+}
+
+/// A reader of some rows and columns of a row group.
+fn open(
+    full: &Path,
+    group: usize,
+    ranges: &[Range<usize>],
+    columns: &[&str],
+) -> Result<ParquetRecordBatchReader, LakeError> {
+    let file = File::open(full).map_err(|e| LakeError::io(full, e))?;
+    let fail = |e: &dyn std::fmt::Display| LakeError::parquet(full, e);
+    // Decimals of 18 digits are INT64 in the file; read as such they need no conversion.
+    let mut fields: Vec<Field> = schema().fields().iter().map(|f| (**f).clone()).collect();
+    for f in fields.iter_mut().filter(|f| f.name() == "value") {
+        f.set_data_type(DataType::Decimal64(PRECISION, VALUE_DIGITS));
+    }
+    let options = ArrowReaderOptions::new()
+        .with_schema(Arc::new(Schema::new(fields)))
+        .with_offset_index_policy(PageIndexPolicy::Optional);
+    let builder = ParquetRecordBatchReaderBuilder::try_new_with_options(file, options)
+        .map_err(|e| fail(&e))?;
+    let rows = builder
+        .metadata()
+        .row_groups()
+        .get(group)
+        .and_then(|g| usize::try_from(g.num_rows()).ok())
+        .filter(|n| ranges.last().is_none_or(|r| r.end <= *n))
+        .ok_or_else(|| fail(&"fewer rows than the commit says; restore the file from a backup"))?;
+    let mask = ProjectionMask::columns(builder.parquet_schema(), columns.iter().copied());
+    builder
+        .with_row_groups(vec![group])
+        .with_projection(mask)
+        .with_row_selection(RowSelection::from_consecutive_ranges(
+            ranges.iter().cloned(),
+            rows,
+        ))
+        .with_batch_size(BATCH_ROWS)
+        .build()
+        .map_err(|e| fail(&e))
+}
+
+fn column<'a>(full: &Path, batch: &'a RecordBatch, name: &str) -> Result<&'a ArrayRef, LakeError> {
+    batch
+        .column_by_name(name)
+        .ok_or_else(|| LakeError::parquet(full, format!("no column {name}")))
+}
+
+/// Labels and values of a batch.
+fn numbers<'a>(full: &Path, batch: &'a RecordBatch) -> Result<(&'a [i64], &'a [i64]), LakeError> {
+    let times = column(full, batch, "time")?
+        .as_primitive_opt::<TimestampMillisecondType>()
+        .ok_or_else(|| LakeError::parquet(full, "time is no timestamp"))?;
+    let values = column(full, batch, "value")?
+        .as_primitive_opt::<Decimal64Type>()
+        .ok_or_else(|| LakeError::parquet(full, "value is no decimal"))?;
+    Ok((times.values(), values.values()))
+}
+
+/// Words of a flag column, and which of them each row has.
+fn flag_words<'a>(full: &Path, array: &'a ArrayRef) -> Result<(Vec<Flag>, &'a [i32]), LakeError> {
+    let fail = || LakeError::parquet(full, "flag is no dictionary of words");
+    let d = array.as_dictionary_opt::<Int32Type>().ok_or_else(fail)?;
+    let words = d.values().as_string_opt::<i32>().ok_or_else(fail)?;
+    Ok((
+        (0..words.len())
+            .map(|i| words.value(i).parse().unwrap_or(Flag::Suspect))
+            .collect(),
+        d.keys().values(),
+    ))
+}
+
 /// Columns of some rows of one row group.
 #[derive(Default)]
 pub(crate) struct Columns {
     pub label_s: Vec<i64>,
     pub value: Vec<i64>,
-    /// Empty unless asked for.
     pub flag: Vec<Flag>,
     /// Empty unless asked for.
     pub line: Vec<u32>,
@@ -196,70 +351,43 @@ pub(crate) struct Columns {
     pub origin: Vec<String>,
 }
 
-/// Reads the rows `range` of a row group. `flags` and `lines` say whether those columns are wanted.
+/// Reads the rows `range` of a row group; `lines` says whether lines and origins are wanted.
 pub(crate) fn read(
     root: &Path,
     path: &str,
     group: usize,
-    range: std::ops::Range<usize>,
-    flags: bool,
+    range: Range<usize>,
     lines: bool,
 ) -> Result<Columns, LakeError> {
     let full = root.join(path);
-    let file = File::open(&full).map_err(|e| LakeError::io(&full, e))?;
-    let fail = |e: &dyn std::fmt::Display| LakeError::parquet(&full, e);
-    let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(|e| fail(&e))?;
-    let mut wanted = vec!["time", "value"];
-    if flags {
-        wanted.push("flag");
-    }
+    let mut wanted = vec!["time", "value", "flag"];
     if lines {
         wanted.extend(["line", "origin"]);
     }
-    let mask = ProjectionMask::columns(builder.parquet_schema(), wanted.iter().copied());
-    let selection = RowSelection::from(vec![
-        RowSelector::skip(range.start),
-        RowSelector::select(range.len()),
-    ]);
-    let reader = builder
-        .with_row_groups(vec![group])
-        .with_projection(mask)
-        .with_row_selection(selection)
-        .with_batch_size(1 << 16)
-        .build()
-        .map_err(|e| fail(&e))?;
     let mut out = Columns {
         label_s: Vec::with_capacity(range.len()),
         value: Vec::with_capacity(range.len()),
         ..Columns::default()
     };
-    for batch in reader {
-        let batch = batch.map_err(|e| fail(&e))?;
-        let column = |name: &str| {
-            batch
-                .column_by_name(name)
-                .ok_or_else(|| fail(&format!("no column {name}")))
-        };
-        let times = column("time")?
-            .as_primitive_opt::<TimestampMillisecondType>()
-            .ok_or_else(|| fail(&"time is no timestamp"))?;
-        let values = column("value")?
-            .as_primitive_opt::<Decimal128Type>()
-            .ok_or_else(|| fail(&"value is no decimal"))?;
+    for batch in open(&full, group, &[range], &wanted)? {
+        let batch = batch.map_err(|e| LakeError::parquet(&full, e))?;
+        let (times, values) = numbers(&full, &batch)?;
         out.label_s
-            .extend(times.values().iter().map(|t| t.div_euclid(1_000)));
-        out.value.extend(values.values().iter().map(|v| *v as i64));
-        if flags {
-            out.flag
-                .extend(texts(column("flag")?).map(|f| f.parse().unwrap_or(Flag::Suspect)));
-        }
+            .extend(times.iter().map(|t| t.div_euclid(1_000)));
+        out.value.extend(values);
+        let (words, keys) = flag_words(&full, column(&full, &batch, "flag")?)?;
+        let word = |k: &i32| usize::try_from(*k).ok().and_then(|k| words.get(k));
+        out.flag.extend(
+            keys.iter()
+                .map(|k| word(k).copied().unwrap_or(Flag::Suspect)),
+        );
         if lines {
-            let l = column("line")?
+            let l = column(&full, &batch, "line")?
                 .as_primitive_opt::<UInt32Type>()
-                .ok_or_else(|| fail(&"line is no number"))?;
+                .ok_or_else(|| LakeError::parquet(&full, "line is no number"))?;
             out.line.extend(l.values().iter().copied());
             out.origin
-                .extend(texts(column("origin")?).map(str::to_owned));
+                .extend(texts(column(&full, &batch, "origin")?).map(str::to_owned));
         }
     }
     Ok(out)

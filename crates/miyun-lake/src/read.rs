@@ -7,7 +7,7 @@ use miyun_core::observation::{Flag, IntervalLabel};
 use miyun_core::{Series, SubjectId};
 use miyun_import::SeriesRows;
 
-use crate::part::{self, Columns};
+use crate::part;
 use crate::{Commit, Lake, LakeError, Span};
 
 /// Marks an hour without a usable value.
@@ -52,22 +52,23 @@ impl Dense {
     /// little-endian, in order of time. Lower-case hex.
     #[must_use]
     pub fn digest(&self, first_day: Date, hours: std::ops::Range<usize>) -> (u64, String) {
-        let mut hasher = blake3::Hasher::new();
-        let mut n = 0;
         let start = first_label_s(first_day, &self.series, self.interval);
-        let mut buffer = Vec::with_capacity(16 * hours.len().min(1 << 16));
-        for h in hours {
-            match self.values.get(h) {
-                Some(v) if *v != MISSING => {
-                    buffer.extend((start + 3_600 * h as i64).to_le_bytes());
-                    buffer.extend(v.to_le_bytes());
-                    n += 1;
-                }
-                _ => {}
+        let from = hours.start.min(self.values.len());
+        let values = &self.values[from..hours.end.clamp(from, self.values.len())];
+        let mut bytes = vec![0; 16 * values.len()];
+        let mut n = 0;
+        let mut label = start + 3_600 * from as i64;
+        for v in values {
+            if *v != MISSING {
+                let (l, x) = bytes[16 * n..16 * n + 16].split_at_mut(8);
+                l.copy_from_slice(&label.to_le_bytes());
+                x.copy_from_slice(&v.to_le_bytes());
+                n += 1;
             }
+            label += 3_600;
         }
-        hasher.update(&buffer);
-        (n, hasher.finalize().to_hex().to_string())
+        let digest = blake3::hash(&bytes[..16 * n]);
+        (n as u64, digest.to_hex().to_string())
     }
 }
 
@@ -110,6 +111,14 @@ fn first_label_s(first_day: Date, series: &Series, interval: IntervalLabel) -> i
     days * 86_400 - i64::from(series.utc_offset_minutes) * 60 + shift * 3_600
 }
 
+/// Position of a span: commit, part of it, span of that.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Place {
+    commit: usize,
+    part: usize,
+    span: usize,
+}
+
 /// Spans of one row group that a request touches.
 struct Unit<'a> {
     commit: &'a Commit,
@@ -119,48 +128,79 @@ struct Unit<'a> {
 }
 
 impl Lake {
-    fn wanted<'a>(&'a self, r: &Request<'_>, commit: &'a Commit) -> Vec<bool> {
-        commit
-            .series
-            .iter()
-            .map(|s| {
-                (r.subjects.is_empty() || r.subjects.contains(&s.subject))
-                    && (r.indicators.is_empty() || r.indicators.contains(&s.indicator.as_str()))
-            })
-            .collect()
-    }
-
+    /// Spans that a request touches, by row group, oldest commit first.
     fn units<'a>(&'a self, r: &Request<'_>) -> Vec<Unit<'a>> {
+        let mut places: Vec<Place> = match r.subjects {
+            [] => self.index().values().flatten().copied().collect(),
+            some => some
+                .iter()
+                .filter_map(|s| self.index().get(s))
+                .flatten()
+                .copied()
+                .collect(),
+        };
+        places.sort_unstable();
+        places.dedup();
         let mut units: Vec<Unit<'a>> = Vec::new();
-        for commit in self
-            .commits
-            .iter()
-            .filter(|c| r.as_known_on.is_none_or(|t| c.recorded_at.as_str() <= t))
-        {
-            let wanted = self.wanted(r, commit);
-            for part in &commit.parts {
-                let mut groups: BTreeMap<usize, Vec<&Span>> = BTreeMap::new();
-                for span in part
-                    .spans
-                    .iter()
-                    .filter(|s| wanted.get(s.series) == Some(&true))
-                {
-                    let series = &commit.series[span.series];
-                    let start =
-                        first_label_s(r.first_day, series, r.interval.unwrap_or(series.interval));
-                    if span.last_s >= start && span.first_s < start + 3_600 * 24 * r.days as i64 {
-                        groups.entry(span.group).or_default().push(span);
-                    }
-                }
-                units.extend(groups.into_iter().map(|(group, spans)| Unit {
+        let mut last = None;
+        for place in places {
+            let commit = &self.commits[place.commit];
+            let part = &commit.parts[place.part];
+            let span = &part.spans[place.span];
+            let series = &commit.series[span.series];
+            let start = first_label_s(r.first_day, series, r.interval.unwrap_or(series.interval));
+            let known = r
+                .as_known_on
+                .is_none_or(|t| commit.recorded_at.as_str() <= t);
+            let asked =
+                r.indicators.is_empty() || r.indicators.contains(&series.indicator.as_str());
+            let inside = span.last_s >= start && span.first_s < start + 3_600 * 24 * r.days as i64;
+            if !(known && asked && inside) {
+                continue;
+            }
+            let here = Some((place.commit, place.part, span.group));
+            if here != last {
+                last = here;
+                units.push(Unit {
                     commit,
                     part: &part.path,
-                    group,
-                    spans,
-                }));
+                    group: span.group,
+                    spans: Vec::new(),
+                });
+            }
+            if let Some(unit) = units.last_mut() {
+                unit.spans.push(span);
             }
         }
         units
+    }
+
+    /// Where the spans of each subject are.
+    fn index(&self) -> &HashMap<SubjectId, Vec<Place>> {
+        self.index.get_or_init(|| {
+            let mut by: HashMap<SubjectId, Vec<Place>> = HashMap::new();
+            for (c, commit) in self.commits.iter().enumerate() {
+                for (p, part) in commit.parts.iter().enumerate() {
+                    for (s, span) in part.spans.iter().enumerate() {
+                        let Some(series) = commit.series.get(span.series) else {
+                            continue;
+                        };
+                        let place = Place {
+                            commit: c,
+                            part: p,
+                            span: s,
+                        };
+                        match by.get_mut(&series.subject) {
+                            Some(list) => list.push(place),
+                            None => {
+                                by.insert(series.subject.clone(), vec![place]);
+                            }
+                        }
+                    }
+                }
+            }
+            by
+        })
     }
 
     /// Dense hours of the requested subjects, sorted by subject. Where a label was recorded more
@@ -169,25 +209,39 @@ impl Lake {
     /// # Errors
     /// [`LakeError`] if a part cannot be read.
     pub fn hours(&self, r: &Request<'_>) -> Result<Vec<SubjectHours>, LakeError> {
-        let mut by: HashMap<Series, Dense> = HashMap::new();
-        let mut order: Vec<Series> = Vec::new();
+        self.hours_on(2, r)
+    }
+
+    /// [`Lake::hours`] on at most `threads` threads, for callers that have threads of their own.
+    ///
+    /// # Errors
+    /// [`LakeError`] if a part cannot be read.
+    pub fn hours_on(
+        &self,
+        threads: usize,
+        r: &Request<'_>,
+    ) -> Result<Vec<SubjectHours>, LakeError> {
         let units = self.units(r);
-        let columns = in_order(&units, |u| self.columns(u))?;
-        for (unit, (first, columns)) in units.iter().zip(&columns) {
-            for span in &unit.spans {
-                let series = &unit.commit.series[span.series];
-                let dense = by.entry(series.clone()).or_insert_with(|| {
-                    order.push(series.clone());
-                    Dense::empty(series, r)
-                });
-                dense.overlay(r, span, *first, columns);
-                dense.name_origin(unit.commit, span);
+        let pieces = in_order(&units, threads, |u| self.pieces(u, r))?;
+        let mut at: HashMap<&Series, usize> = HashMap::new();
+        let mut all: Vec<Dense> = Vec::new();
+        for piece in pieces.into_iter().flatten() {
+            match at.get(piece.series) {
+                Some(i) => all[*i].supersede(piece),
+                None => {
+                    at.insert(piece.series, all.len());
+                    all.push(Dense::of(piece, r));
+                }
             }
         }
         let mut subjects: BTreeMap<SubjectId, Vec<Dense>> = BTreeMap::new();
-        for key in order {
-            if let Some(dense) = by.remove(&key) {
-                subjects.entry(key.subject.clone()).or_default().push(dense);
+        for mut dense in all {
+            dense.forget_unusable();
+            match subjects.get_mut(&dense.series.subject) {
+                Some(list) => list.push(dense),
+                None => {
+                    subjects.insert(dense.series.subject.clone(), vec![dense]);
+                }
             }
         }
         Ok(subjects
@@ -196,89 +250,29 @@ impl Lake {
             .collect())
     }
 
-    /// Calls `each` for every subject of the request, on two threads, holding one row group per
-    /// thread in memory. For assessments of whole countries.
-    ///
-    /// # Errors
-    /// [`LakeError`] if a part cannot be read.
-    pub fn scan<T: Send>(
-        &self,
-        r: &Request<'_>,
-        each: impl Fn(SubjectHours) -> T + Sync,
-    ) -> Result<Vec<T>, LakeError> {
-        let units = self.units(r);
-        // Subjects whose rows lie in one row group are handled there; the rest are gathered.
-        let mut places: HashMap<&SubjectId, usize> = HashMap::new();
-        for u in &units {
-            let mut here: Vec<&SubjectId> = u
-                .spans
-                .iter()
-                .map(|s| &u.commit.series[s.series].subject)
-                .collect();
-            here.dedup();
-            for s in here {
-                *places.entry(s).or_default() += 1;
-            }
+    /// What one row group says of each series.
+    fn pieces<'a>(&self, u: &Unit<'a>, r: &Request<'_>) -> Result<Vec<Piece<'a>>, LakeError> {
+        let mut out: Vec<Piece<'a>> = Vec::new();
+        let mut at: HashMap<usize, usize> = HashMap::new();
+        let mut target = Vec::with_capacity(u.spans.len());
+        for span in &u.spans {
+            let series = &u.commit.series[span.series];
+            let k = *at.entry(span.series).or_insert_with(|| {
+                out.push(Piece::of(series, r));
+                out.len() - 1
+            });
+            out[k].widen(u.commit, span, r);
+            target.push(k);
         }
-        let whole =
-            |s: &Span, u: &Unit<'_>| places.get(&u.commit.series[s.series].subject) == Some(&1);
-        let done = in_order(&units, |u| {
-            let kept: Vec<&Span> = u.spans.iter().copied().filter(|s| whole(s, u)).collect();
-            if kept.is_empty() {
-                return Ok(Vec::new());
-            }
-            let (first, columns) = self.columns(u)?;
-            let mut out = Vec::new();
-            for spans in kept.chunk_by(|a, b| {
-                u.commit.series[a.series].subject == u.commit.series[b.series].subject
-            }) {
-                let mut hours = SubjectHours {
-                    subject: u.commit.series[spans[0].series].subject.clone(),
-                    series: Vec::with_capacity(spans.len()),
-                };
-                for span in spans {
-                    let series = &u.commit.series[span.series];
-                    if hours
-                        .series
-                        .last()
-                        .is_none_or(|d: &Dense| d.series != *series)
-                    {
-                        hours.series.push(Dense::empty(series, r));
-                    }
-                    if let Some(dense) = hours.series.last_mut() {
-                        dense.name_origin(u.commit, span);
-                        dense.overlay(r, span, first, &columns);
-                    }
-                }
-                out.push(each(hours));
-            }
-            Ok(out)
-        })?;
-        let mut out: Vec<T> = done.into_iter().flatten().collect();
-        let scattered: Vec<SubjectId> = places
-            .iter()
-            .filter(|(_, n)| **n > 1)
-            .map(|(s, _)| (*s).clone())
-            .collect();
-        if !scattered.is_empty() {
-            let rest = Request {
-                subjects: &scattered,
-                ..r.clone()
-            };
-            out.extend(self.hours(&rest)?.into_iter().map(each));
+        for piece in &mut out {
+            piece.values = vec![MISSING; piece.hours.len()];
         }
-        Ok(out)
-    }
-
-    /// Columns of the rows from the first to the last span of a unit, and the row of the first.
-    fn columns(&self, u: &Unit<'_>) -> Result<(usize, Columns), LakeError> {
-        let first = u.spans.iter().map(|s| s.start).min().unwrap_or(0);
-        let end = u.spans.iter().map(|s| s.start + s.rows).max().unwrap_or(0);
+        let ranges: Vec<_> = u.spans.iter().map(|s| s.start..s.start + s.rows).collect();
         let flags = u.spans.iter().any(|s| !s.usable);
-        Ok((
-            first,
-            part::read(&self.root, u.part, u.group, first..end, flags, false)?,
-        ))
+        part::visit(&self.root, u.part, u.group, &ranges, flags, |k, rows| {
+            out[target[k]].overlay(rows);
+        })?;
+        Ok(out)
     }
 
     /// Every stored row behind the local hours of a series, superseded ones too, in order of label
@@ -299,7 +293,6 @@ impl Lake {
                     u.part,
                     u.group,
                     span.start..span.start + span.rows,
-                    true,
                     true,
                 )?;
                 for i in 0..c.value.len() {
@@ -347,27 +340,29 @@ impl Lake {
         let (Some(low), Some(high)) = (rows.label_s.iter().min(), rows.label_s.iter().max()) else {
             return Ok(known);
         };
-        for commit in &self.commits {
-            for part in &commit.parts {
-                for span in part.spans.iter().filter(|s| {
-                    commit.series[s.series] == rows.series && s.last_s >= *low && s.first_s <= *high
-                }) {
-                    let c = part::read(
-                        &self.root,
-                        &part.path,
-                        span.group,
-                        span.start..span.start + span.rows,
-                        true,
-                        false,
-                    )?;
-                    known.extend(
-                        c.label_s
-                            .iter()
-                            .zip(c.value.iter().zip(&c.flag))
-                            .map(|(t, (v, f))| (*t, (*v, *f))),
-                    );
-                }
+        for place in self.index().get(&rows.series.subject).into_iter().flatten() {
+            let commit = &self.commits[place.commit];
+            let part = &commit.parts[place.part];
+            let span = &part.spans[place.span];
+            if commit.series[span.series] != rows.series
+                || span.last_s < *low
+                || span.first_s > *high
+            {
+                continue;
             }
+            let c = part::read(
+                &self.root,
+                &part.path,
+                span.group,
+                span.start..span.start + span.rows,
+                false,
+            )?;
+            known.extend(
+                c.label_s
+                    .iter()
+                    .zip(c.value.iter().zip(&c.flag))
+                    .map(|(t, (v, f))| (*t, (*v, *f))),
+            );
         }
         Ok(known)
     }
@@ -391,57 +386,150 @@ fn local_text(label_s: i64, offset_minutes: i16) -> String {
     )
 }
 
-impl Dense {
-    fn empty(series: &Series, r: &Request<'_>) -> Self {
+/// Marks, until all pieces are laid over each other, an hour whose last recorded value may not be
+/// used: it replaces an earlier value, where [`MISSING`] would leave it.
+const UNUSABLE: i64 = i64::MIN + 1;
+const HOUR_MS: i64 = 3_600_000;
+
+/// What one row group says of one series: some of the hours of a request.
+struct Piece<'a> {
+    series: &'a Series,
+    /// Label of hour 0 of the request, milliseconds since 1970.
+    start_ms: i64,
+    /// Hours of the request between its first and last row.
+    hours: std::ops::Range<usize>,
+    values: Vec<i64>,
+    rows: u64,
+    invalid: u64,
+    origins: Vec<&'a str>,
+}
+
+impl<'a> Piece<'a> {
+    fn of(series: &'a Series, r: &Request<'_>) -> Self {
+        let interval = r.interval.unwrap_or(series.interval);
         Self {
-            series: series.clone(),
-            interval: r.interval.unwrap_or(series.interval),
-            values: vec![MISSING; r.days * 24],
+            series,
+            start_ms: first_label_s(r.first_day, series, interval) * 1_000,
+            hours: 0..0,
+            values: Vec::new(),
             rows: 0,
             invalid: 0,
             origins: Vec::new(),
         }
     }
 
-    fn name_origin(&mut self, commit: &Commit, span: &Span) {
-        if let Some(file) = commit
-            .files
-            .get(span.file)
-            .filter(|f| !self.origins.contains(&f.digest))
+    /// Makes room for the hours of a span and names its file.
+    fn widen(&mut self, commit: &'a Commit, span: &Span, r: &Request<'_>) {
+        let hours = (r.days * 24) as i64;
+        let hour = |s: i64| (s * 1_000 - self.start_ms).div_euclid(HOUR_MS);
+        let from = hour(span.first_s).clamp(0, hours) as usize;
+        let until = (hour(span.last_s) + 1).clamp(0, hours) as usize;
+        self.hours = if self.hours.is_empty() {
+            from..until
+        } else {
+            self.hours.start.min(from)..self.hours.end.max(until)
+        };
+        if let Some(file) = commit.files.get(span.file)
+            && !self.origins.contains(&file.digest.as_str())
         {
-            self.origins.push(file.digest.clone());
+            self.origins.push(&file.digest);
         }
     }
 
-    fn overlay(&mut self, r: &Request<'_>, span: &Span, first: usize, c: &Columns) {
-        let start = first_label_s(r.first_day, &self.series, self.interval);
-        let rows = span.start - first..span.start - first + span.rows;
-        let (labels, values) = (&c.label_s[rows.clone()], &c.value[rows.clone()]);
-        let n = self.values.len();
-        if span.usable {
-            for (t, v) in labels.iter().zip(values) {
-                let h = (t - start).div_euclid(3_600);
-                if let Some(slot) = usize::try_from(h).ok().filter(|h| *h < n) {
-                    self.values[slot] = *v;
-                    self.rows += 1;
+    fn overlay(&mut self, rows: &part::Rows<'_>) {
+        let Some(first) = rows.time_ms.first() else {
+            return;
+        };
+        let start = self.start_ms + self.hours.start as i64 * HOUR_MS;
+        let (offset, slots) = (first - start, self.values.as_mut_slice());
+        // A run without a gap has its place as a whole; most have none.
+        let whole = offset.rem_euclid(HOUR_MS) == 0
+            && rows.time_ms.array_windows().all(|[a, b]| b - a == HOUR_MS);
+        if whole {
+            let at = offset.div_euclid(HOUR_MS);
+            let n = rows.value.len() as i64;
+            let from = (-at).clamp(0, n);
+            let until = (slots.len() as i64 - at).clamp(from, n);
+            let rows_in = from as usize..until as usize;
+            if rows_in.is_empty() {
+                return;
+            }
+            let slots = &mut slots[(at + from) as usize..(at + until) as usize];
+            slots.copy_from_slice(&rows.value[rows_in.clone()]);
+            self.rows += rows_in.len() as u64;
+            if let Some((usable, keys)) = rows.usable {
+                for (slot, key) in slots.iter_mut().zip(&keys[rows_in]) {
+                    if !usable.get(*key as usize).copied().unwrap_or(true) {
+                        *slot = UNUSABLE;
+                        self.invalid += 1;
+                    }
                 }
             }
             return;
         }
-        for ((t, v), flag) in labels.iter().zip(values).zip(&c.flag[rows]) {
-            let h = (t - start).div_euclid(3_600);
-            if let Some(slot) = usize::try_from(h).ok().filter(|h| *h < n) {
-                self.values[slot] = if flag.usable() { *v } else { MISSING };
+        for (i, (t, v)) in rows.time_ms.iter().zip(rows.value).enumerate() {
+            let hour = usize::try_from((t - start).div_euclid(HOUR_MS)).ok();
+            if let Some(slot) = hour.and_then(|h| slots.get_mut(h)) {
+                let usable = rows.usable(i);
+                *slot = if usable { *v } else { UNUSABLE };
                 self.rows += 1;
-                self.invalid += u64::from(!flag.usable());
+                self.invalid += u64::from(!usable);
             }
         }
     }
 }
 
-/// `work` of every item, on two threads, results in the order of the items.
+impl Dense {
+    fn of(piece: Piece<'_>, r: &Request<'_>) -> Self {
+        let mut dense = Self {
+            series: piece.series.clone(),
+            interval: r.interval.unwrap_or(piece.series.interval),
+            values: Vec::new(),
+            rows: 0,
+            invalid: 0,
+            origins: Vec::new(),
+        };
+        if piece.hours == (0..r.days * 24) {
+            dense.rows = piece.rows;
+            dense.invalid = piece.invalid;
+            dense.origins = piece.origins.iter().map(|o| (*o).to_owned()).collect();
+            dense.values = piece.values;
+        } else {
+            dense.values = vec![MISSING; r.days * 24];
+            dense.supersede(piece);
+        }
+        dense
+    }
+
+    /// Lays a later piece over what is there.
+    fn supersede(&mut self, piece: Piece<'_>) {
+        for (slot, v) in self.values[piece.hours].iter_mut().zip(&piece.values) {
+            if *v != MISSING {
+                *slot = *v;
+            }
+        }
+        self.rows += piece.rows;
+        self.invalid += piece.invalid;
+        for o in piece.origins {
+            if !self.origins.iter().any(|x| x == o) {
+                self.origins.push(o.to_owned());
+            }
+        }
+    }
+
+    fn forget_unusable(&mut self) {
+        if self.invalid > 0 {
+            for v in &mut self.values {
+                *v = if *v == UNUSABLE { MISSING } else { *v };
+            }
+        }
+    }
+}
+
+/// `work` of every item, on at most two threads, results in the order of the items.
 fn in_order<I: Sync, T: Send>(
     items: &[I],
+    threads: usize,
     work: impl Fn(&I) -> Result<T, LakeError> + Sync,
 ) -> Result<Vec<T>, LakeError> {
     let next = std::sync::atomic::AtomicUsize::new(0);
@@ -456,7 +544,7 @@ fn in_order<I: Sync, T: Send>(
         }
     };
     let (a, b) = std::thread::scope(|s| {
-        let other = (items.len() > 1).then(|| s.spawn(run));
+        let other = (threads > 1 && items.len() > 1).then(|| s.spawn(run));
         let here = run();
         (
             here,

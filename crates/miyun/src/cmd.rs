@@ -11,6 +11,7 @@ pub mod import;
 pub mod ledger;
 pub mod plan;
 pub mod registry;
+pub mod region;
 pub mod replay;
 pub mod rulebook;
 pub mod serve;

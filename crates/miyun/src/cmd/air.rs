@@ -4,7 +4,7 @@ use anyhow::{Context, Result, bail};
 use clap::{Args, Subcommand};
 use miyun_air::Incomplete;
 use miyun_assess::EditionChoice;
-use miyun_assess::air::{AirEvaluation, AirRequest, Record, evaluate};
+use miyun_assess::air::{AirEvaluation, AirRequest, Record, evaluate_all};
 use miyun_assess::forensics;
 use miyun_core::{Date, Decimal, IntervalLabel, Period};
 use miyun_lake::{Lake, RunInfo};
@@ -20,6 +20,10 @@ pub enum Air {
     ///
     /// Example: miyun air evaluate --data data/prsa --period 2016 --edition all --interval hour-end
     Evaluate(Box<Evaluate>),
+    /// Assess every city of a province or country, city by city: annual items, validity, days.
+    ///
+    /// Example: miyun air region --period 2016 --edition 2026 --within CN/44 --stations --format csv
+    Region(super::region::Region),
     /// Daily values and indices of every station and the city.
     ///
     /// Example: miyun air days --period 2016 --edition 2012 --format csv
@@ -169,10 +173,7 @@ pub fn run(lake: &Lake, requests: &[AirRequest]) -> Result<(Record, Vec<AirEvalu
         first.interval,
         first.as_known_on.as_deref(),
     )?;
-    let all = requests
-        .iter()
-        .map(|r| evaluate(book, &record, r))
-        .collect::<Result<Vec<_>, _>>()?;
+    let all = evaluate_all(book, &record, requests)?;
     Ok((record, all))
 }
 
@@ -180,6 +181,7 @@ impl Air {
     pub fn run(self, lake: &Path) -> Result<()> {
         match self {
             Self::Evaluate(c) => c.run(lake),
+            Self::Region(c) => c.run(lake),
             Self::Days(c) => c.run(lake),
             Self::Hours(c) => c.run(lake),
             Self::Budget(c) => c.run(lake),
