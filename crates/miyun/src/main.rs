@@ -58,11 +58,8 @@ enum Command {
     Plan(cmd::plan::Plan),
     Serve(Box<cmd::serve::Serve>),
     Simulate(cmd::simulate::Simulate),
-    /// Check installation, disk, clock, rulebook, lake and records.
     Doctor(cmd::doctor::Doctor),
-    /// Copy lake and records while the platform runs.
     Backup(cmd::backup::Backup),
-    /// Fill an empty lake and empty records from a backup.
     Restore(cmd::backup::Restore),
     /// Add people, give and take roles, set passwords.
     #[command(subcommand)]

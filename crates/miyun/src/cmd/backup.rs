@@ -11,7 +11,9 @@ use serde::{Deserialize, Serialize};
 use crate::config::Config;
 use crate::out::{Format, Rows, print};
 
-/// Copies lake and records into a new folder while the platform runs. What was acknowledged
+/// Copy lake and records while the platform runs.
+///
+/// Into a new folder. What was acknowledged
 /// before the command is in it; every file has its digest in manifest.json.
 ///
 /// Example: miyun backup /srv/backup/2026-11-25
@@ -24,8 +26,10 @@ pub struct Backup {
     format: Format,
 }
 
-/// Fills an empty lake and empty records from a backup. The records may be another database than
-/// the one that the backup was made of.
+/// Fill an empty lake and empty records from a backup.
+///
+/// The records may be another database than the one that the
+/// backup was made of.
 ///
 /// Example: miyun --config /etc/miyun/miyun.toml restore /srv/backup/2026-11-25
 #[derive(Args)]

@@ -15,6 +15,8 @@ use serde::Serialize;
 use crate::config::Config;
 use crate::out::{Format, Rows, print};
 
+/// Check installation, disk, clock, rulebook, lake and records.
+///
 /// Checks the installation, disk, clock, rulebook, lake and records, and says how to mend what is
 /// wrong. Exit code 1 if something must be mended.
 ///

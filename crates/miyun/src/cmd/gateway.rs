@@ -30,30 +30,21 @@ const FOLDER: &str = "gateway";
 
 #[derive(Subcommand)]
 pub enum Gateway {
-    /// Receive: HJ 212 over TCP and TLS, relays, MQTT, folders, pages.
     Run(Run),
-    /// List devices and what waits for a person.
     Devices(Devices),
-    /// Set dated properties of a device on a person's word (also confirms a proposal).
     Set(Set),
-    /// Refuse what the gateway proposes.
     Refuse(Refuse),
-    /// Register the devices of a simulated fleet (see miyun hj212 send --fleet).
     RegisterFleet(Fleet),
-    /// Ask a device something; the running gateway sends it.
     Ask(AskCommand),
-    /// What was asked, by whom, and what became of it.
     Commands(Commands),
-    /// Roots of the days.
     Roots(Roots),
-    /// Prove that a frame was received.
     Prove(Prove),
-    /// Check a proof against a published root.
     Verify(Verify),
-    /// Read the log into the lake again, for instance after a device was confirmed.
     Replay(Replay),
 }
 
+/// Receive: HJ 212 over TCP and TLS, relays, MQTT, folders, pages.
+///
 /// Example: miyun gateway run --settings gateway.toml --http 127.0.0.1:8212 --city linxi --simulated
 #[derive(Args)]
 pub struct Run {
@@ -303,6 +294,8 @@ fn registry(dir: &Path) -> Result<Registry> {
     Ok(Registry::open(&paths::registry(dir), usize::MAX)?)
 }
 
+/// List devices and what waits for a person.
+///
 /// Example: miyun gateway devices --waiting
 #[derive(Args)]
 pub struct Devices {
@@ -356,6 +349,8 @@ impl Devices {
     }
 }
 
+/// Set dated properties of a device on a person's word (also confirms a proposal).
+///
 /// Example: miyun gateway set 010000A8900016F000169DC0 status=accepted subject=linxi/outlet-7 unit.a34004=ug/m3 --by li --why "manual, page 12"
 #[derive(Args)]
 pub struct Set {
@@ -397,6 +392,8 @@ impl Set {
     }
 }
 
+/// Refuse what the gateway proposes.
+///
 /// Example: miyun gateway refuse 010000A8900016F000169DC0 crc=modbus-low-first --by li
 #[derive(Args)]
 pub struct Refuse {
@@ -430,6 +427,8 @@ impl Refuse {
     }
 }
 
+/// Register the devices of a simulated fleet (see miyun hj212 send --fleet).
+///
 /// Example: miyun gateway register-fleet --count 200 --seed 1
 #[derive(Args)]
 pub struct Fleet {
@@ -512,6 +511,8 @@ impl Fleet {
     }
 }
 
+/// Ask a device something; the running gateway sends it.
+///
 /// Example: miyun gateway ask 010000A8900016F000169DC0 hours --from 20260301000000 --to 20260301050000 --by li --why "gap of 1 March"
 #[derive(Args)]
 pub struct AskCommand {
@@ -587,6 +588,8 @@ impl AskCommand {
     }
 }
 
+/// What was asked, by whom, and what became of it.
+///
 /// Example: miyun gateway commands --format json
 #[derive(Args)]
 pub struct Commands {
@@ -612,6 +615,8 @@ impl Commands {
     }
 }
 
+/// Roots of the days.
+///
 /// Example: miyun gateway roots --format csv
 #[derive(Args)]
 pub struct Roots {
@@ -639,6 +644,8 @@ impl Roots {
     }
 }
 
+/// Prove that a frame was received.
+///
 /// Example: miyun gateway prove --mn 010000A8900016F000169DC0 --qn 20260301080000000 > proof.json
 #[derive(Args)]
 pub struct Prove {
@@ -675,6 +682,8 @@ impl Prove {
     }
 }
 
+/// Check a proof against a published root.
+///
 /// Example: miyun gateway verify proof.json --root 5dc9da79a70659a9ad559cb701ded9a2ab9d823aad2f4960cfe370eff4604328
 #[derive(Args)]
 pub struct Verify {
@@ -711,6 +720,8 @@ impl Verify {
     }
 }
 
+/// Read the log into the lake again, for instance after a device was confirmed.
+///
 /// Example: miyun gateway replay
 #[derive(Args)]
 pub struct Replay {
