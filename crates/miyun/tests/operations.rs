@@ -87,7 +87,7 @@ fn people_from_the_command_line() {
     let dir = installation();
     let list = ok(&miyun(dir.path(), &["user", "list", "--format", "csv"]));
     assert!(
-        list.contains("root,Root,admin,") && list.contains("li,李伟,officer,"),
+        list.contains("root,root,admin,") && list.contains("li,李伟,officer,"),
         "{list}"
     );
     assert!(
