@@ -265,6 +265,8 @@ pub fn run(dir: &Path, follow: &Follow, caller: &Caller, patience: Patience, sto
             }
         }
         first = false;
+        // Listening before anything is sent: a near device answers at once.
+        follow.hearing.listen(!open.is_empty());
         // On disk first, then on the wire.
         if !lines.is_empty() {
             if let Err(e) = journal.append(&lines) {
@@ -278,7 +280,6 @@ pub fn run(dir: &Path, follow: &Follow, caller: &Caller, patience: Patience, sto
             }
             lines.clear();
         }
-        follow.hearing.listen(!open.is_empty());
         for h in follow.hearing.take() {
             let Some((id, o)) = open
                 .iter_mut()
