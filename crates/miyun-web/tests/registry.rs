@@ -564,7 +564,12 @@ async fn pages_say_where_every_tonne_is() {
                 body.contains(banner),
                 "/{lang}{path} does not say that it is simulated"
             );
-            assert!(!body.contains("<script"), "/{lang}{path} needs a script");
+            // The frame's own enhancement is deferred and from here; nothing is inline.
+            assert_eq!(body.matches("<script").count(), 1, "/{lang}{path}");
+            assert!(
+                body.contains(" defer></script>"),
+                "/{lang}{path}: an inline script"
+            );
             assert_eq!(body.matches("<h1").count(), 1, "/{lang}{path}");
         }
     }

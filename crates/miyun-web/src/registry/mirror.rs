@@ -46,7 +46,7 @@ pub async fn page(
             @if !m.units.is_empty() {
                 p.lead { (match v.lang { Lang::Zh => format!("{} 条单位年度记录，{differ} 条的公布代码与现算代码不同（期限代码保持不变，逾期补足者属此）。", m.units.len()), Lang::En => format!("{} unit-years; in {differ} the published code differs from the state now, as where a debt was settled after the deadline.", m.units.len()) }) }
                 div.scroll { table {
-                    thead { tr { th scope="col" { (v.tr("设施", "Installation")) } th scope="col" { (v.tr("年", "Year")) } th.n scope="col" { (v.tr("配额", "Allocated")) } th.n scope="col" { (v.tr("核查", "Verified")) } th.n scope="col" { (v.tr("累计核查", "Verified, cumulative")) } th.n scope="col" { (v.tr("累计清缴", "Surrendered, cumulative")) } th scope="col" { (v.tr("公布", "Published")) } th scope="col" { (v.tr("现算", "Now")) } } }
+                    thead { tr { th scope="col" { (v.tr("设施", "Installation")) } th scope="col" { (v.tr("年", "Year")) } th.n scope="col" { (v.tr("配额", "Allowances")) } th.n scope="col" { (v.tr("核查", "Verified")) } th.n scope="col" { (v.tr("累计核查", "Verified, cumulative")) } th.n scope="col" { (v.tr("累计清缴", "Surrendered, cumulative")) } th scope="col" { (v.tr("公布", "Published")) } th scope="col" { (v.tr("现算", "Now")) } } }
                     tbody { @for u in m.units.iter().skip(at.saturating_mul(PER_PAGE)).take(PER_PAGE) { tr {
                         @let opt = |n: Option<u64>| n.map_or("–".into(), number);
                         th scope="row" { (u.id) } td { (u.year) } td.n { (opt(u.allocated)) } td.n { (opt(u.verified)) } td.n { (opt(u.cumulative_verified)) } td.n { (number(u.cumulative_surrendered)) } td { (u.published) } td { (u.computed.letter()) @if !u.agrees() { " ≠" } }

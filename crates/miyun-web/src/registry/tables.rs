@@ -145,7 +145,7 @@ pub async fn compliance(
             }) }
             p.soft { (v.tr("A：累计清缴不少于累计核查排放；B：不足；C：无核查数据。期限代码此后不变。", "A: cumulative surrendered is at least cumulative verified; B: less; C: no verified value. The code of the deadline stays.")) }
             div.scroll { table {
-                thead { tr { th scope="col" { (v.tr("单位", "Unit")) } th.n scope="col" { (v.tr("配额 t", "Allocated t")) } th.n scope="col" { (v.tr("核查 t", "Verified t")) } th.n scope="col" { (v.tr("抵消 t", "Offsets t")) } th.n scope="col" { (v.tr("累计清缴 t", "Surrendered, cumulative t")) } th.n scope="col" { (v.tr("尚缺 t", "Missing t")) } th scope="col" { (v.tr("期限时", "At deadline")) } th scope="col" { (v.tr("现在", "Now")) } } }
+                thead { tr { th scope="col" { (v.tr("单位", "Unit")) } th.n scope="col" { (v.tr("配额 t", "Allowances t")) } th.n scope="col" { (v.tr("核查 t", "Verified t")) } th.n scope="col" { (v.tr("抵消 t", "Offsets t")) } th.n scope="col" { (v.tr("累计清缴 t", "Surrendered, cumulative t")) } th.n scope="col" { (v.tr("尚缺 t", "Missing t")) } th scope="col" { (v.tr("期限时", "At deadline")) } th scope="col" { (v.tr("现在", "Now")) } } }
                 tbody { @for r in rows.iter().skip(at.saturating_mul(PER_PAGE)).take(PER_PAGE) { tr {
                     th scope="row" { a href=(v.link(&format!("/registry/party/{}", r.party))) { (r.name.get(v.lang)) } }
                     td.n { (number(r.allocated)) } td.n { (r.verified.map_or("–".into(), number)) } td.n { (number(r.offsets)) } td.n { (number(r.state.surrendered_now)) } td.n { (number(r.state.missing)) }

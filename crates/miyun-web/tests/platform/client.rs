@@ -87,6 +87,8 @@ fn copy(from: &Path, to: &Path) {
 pub struct Server {
     pub address: SocketAddr,
     pub store: Store,
+    /// Lives as long as the server.
+    #[expect(dead_code)]
     pub platform: Arc<Platform>,
     dir: PathBuf,
     stop: watch::Sender<bool>,

@@ -140,7 +140,7 @@ async fn evaluations_and_replays_have_results() {
     let id = page.rsplit('/').next().unwrap().to_owned();
     let j = ended(&s, &b, &id).await;
     assert_eq!(j["state"], "done", "{j}");
-    assert!(j["result"]["figures_new"].as_u64().unwrap() > 100, "{j}");
+    assert!(j["result"]["figures"].as_u64().unwrap() > 100, "{j}");
     assert_eq!(
         s.get(j["result"]["link"].as_str().unwrap()).await.status,
         200
