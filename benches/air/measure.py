@@ -13,15 +13,11 @@ import statistics
 import subprocess
 import sys
 import time
+from importlib.metadata import version
 
-import numpy as np
-import pandas
-import polars
-import pyarrow
-import pyarrow.parquet as pq
-
-import places
-
+# Nothing large is imported or held here: the system counts the memory of the parent at the moment
+# of a child's start to the child's peak.
+WHOLE_COUNTRY = 1_700 * 8_784 * 6
 HERE = os.path.dirname(os.path.abspath(__file__))
 
 
@@ -46,44 +42,20 @@ def machine():
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9
     print(f"machine: {model}, cores {cores} of {os.cpu_count()}, {memory:.0f} GB, Linux {platform.release()}")
     print(f"load when it began: {os.getloadavg()[0]:.1f} (other work on the cores lengthens wall times)")
-    print(f"versions: pandas {pandas.__version__}, polars {polars.__version__}, pyarrow {pyarrow.__version__}, numpy {np.__version__}, Python {platform.python_version()}")
-
-
-def bandwidth():
-    """Bytes a second through memory on one core: read of 1 GB, best of five."""
-    block = np.ones(1 << 27)
-    best = min(timed(block.sum) for _ in range(5))
-    return block.nbytes / best
-
-
-def timed(work):
-    start = time.perf_counter()
-    work()
-    return time.perf_counter() - start
+    names = ("pandas", "polars", "pyarrow", "numpy")
+    print(f"versions: {', '.join(f'{n} {version(n)}' for n in names)}, Python {platform.python_version()}")
 
 
 def limit(lake):
     """What no program on these files can go below: bytes over bandwidth."""
-    parts, *_ = places.read(lake)
-    disk = packed = rows = unpacked = 0
-    for path in parts:
-        disk += os.path.getsize(path)
-        meta = pq.read_metadata(path)
-        rows += meta.num_rows
-        for g in range(meta.num_row_groups):
-            for c in range(meta.num_columns):
-                column = meta.row_group(g).column(c)
-                if column.path_in_schema in ("time", "value", "flag"):
-                    packed += column.total_compressed_size
-                    unpacked += column.total_uncompressed_size
-    read = min(timed(lambda: [open(p, "rb").read() for p in parts]) for _ in range(2))
-    memory = bandwidth()
-    decoded = rows * 16
-    print(f"\nbytes: {disk / 1e6:.0f} MB on disk, {packed / 1e6:.0f} MB of it in time, value and flag ({unpacked / 1e6:.0f} MB unpacked); {rows:,} values are {decoded / 1e6:.0f} MB once decoded (8 bytes of time, 8 of value)")
-    print(f"bandwidth, one core: files from the page cache {disk / read / 1e9:.1f} GB/s, memory {memory / 1e9:.1f} GB/s")
-    bound = (packed / (disk / read) + 2 * decoded / memory) / 2
+    out = subprocess.run([sys.executable, os.path.join(HERE, "limit.py"), lake], check=True, capture_output=True)
+    b = json.loads(out.stdout)
+    decoded = b["rows"] * 16
+    print(f"\nbytes: {b['disk'] / 1e6:.0f} MB on disk, {b['packed'] / 1e6:.0f} MB of it in time, value and flag ({b['unpacked'] / 1e6:.0f} MB unpacked); {b['rows']:,} values are {decoded / 1e6:.0f} MB once decoded (8 bytes of time, 8 of value)")
+    print(f"bandwidth, one core: files from the page cache {b['file_bandwidth'] / 1e9:.1f} GB/s, memory {b['memory_bandwidth'] / 1e9:.1f} GB/s")
+    bound = (b["packed"] / b["file_bandwidth"] + 2 * decoded / b["memory_bandwidth"]) / 2
     print(f"limit: packed bytes read once, decoded bytes written and read once, on two cores: {bound:.2f} s")
-    return bound, rows
+    return bound, b["rows"]
 
 
 def rounds(programs, counts):
@@ -114,6 +86,9 @@ def table(results, rows, bound):
             ratios = sorted(b[0] / a[0] for a, b in zip(results["miyun"], results[name]))
             print(f"  {name} / Miyun: median {statistics.median(ratios):.1f}, from {ratios[0]:.1f} to {ratios[-1]:.1f}")
     print(f"Miyun / limit: {ours[0] / bound:.1f}")
+    if rows < WHOLE_COUNTRY:
+        print("targets are for the whole country and are not judged on a smaller one")
+        return
     for what, value, most in (("wall s", ours[0], 4.0), ("peak MB", ours[2], 1500.0)):
         print(f"target {what}: {value:.2f} of at most {most:.0f}: {'met' if value <= most else 'MISSED'}")
     for name, least in (("pandas", 15), ("polars", 3)):
