@@ -7,11 +7,14 @@ use miyun_core::observation::VALUE_SCALE;
 pub enum NumberError {
     /// Not a decimal number.
     Syntax,
-    /// Larger than 10^12 units.
+    /// Larger than 10^9 units.
     Range,
     /// More than six decimals that are not zero.
     Decimals,
 }
+
+/// Largest value in 10^-6 units, 10^9 units: a year of hours of it still adds up in 64 bits.
+const STEPS_MAX: i64 = 1_000_000_000_000_000;
 
 /// `text` (digits, one point, a sign; also `1e-3` as some programs write) in 10^-6 units.
 ///
@@ -67,10 +70,10 @@ pub fn steps(text: &[u8]) -> Result<i64, NumberError> {
         return Err(NumberError::Decimals);
     }
     for _ in 0..shift {
-        value = value
-            .checked_mul(10)
-            .filter(|v| *v <= 1_000_000_000_000_000_000)
-            .ok_or(NumberError::Range)?;
+        value = value.checked_mul(10).ok_or(NumberError::Range)?;
+    }
+    if value > STEPS_MAX {
+        return Err(NumberError::Range);
     }
     Ok(if negative { -value } else { value })
 }
@@ -116,6 +119,7 @@ mod tests {
             ("0.0000001", NumberError::Decimals),
             ("99999999999999999999", NumberError::Range),
             ("1e30", NumberError::Range),
+            ("1000000000.000001", NumberError::Range),
         ] {
             assert_eq!(steps(text.as_bytes()), Err(want), "{text}");
         }
