@@ -36,6 +36,8 @@ fn receiver_process() {
     }
 }
 
+/// The caller kills it and waits.
+#[expect(clippy::zombie_processes)]
 fn receiver(dir: &Path) -> (Child, std::net::SocketAddr) {
     let mut child = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "receiver_process", "--nocapture"])

@@ -426,7 +426,7 @@ both!(collections_are_private, |store| {
     store.collect(&who.0, &c, &id, at(7)).await.unwrap();
     assert_eq!(
         store.collections(&who.0).await.unwrap()[0].items,
-        [id.clone()]
+        std::slice::from_ref(&id)
     );
     assert!(store.collections(&who.1).await.unwrap().is_empty());
     for denied in [

@@ -178,7 +178,6 @@ fn absent(
 }
 
 /// The routes of a platform with every layer around them.
-#[must_use]
 pub fn app(platform: Arc<Platform>, doors: Doors) -> Router {
     let extra = Router::new()
         .route("/readyz", get(ready))

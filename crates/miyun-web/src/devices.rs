@@ -81,7 +81,6 @@ impl Hub {
 const BODY_MAX: usize = 1 << 20;
 
 /// The routes of devices and outlets.
-#[must_use]
 pub fn router(hub: Arc<Hub>) -> Router {
     Router::new()
         .route("/{lang}/devices", get(pages::list))

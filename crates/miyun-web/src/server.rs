@@ -30,13 +30,11 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 pub const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
 /// The routes of a site.
-#[must_use]
 pub fn router(site: Arc<Site>) -> Router {
     router_with(site, Router::new())
 }
 
 /// The routes of a site together with others (API, sign-in, jobs), under the same headers.
-#[must_use]
 pub fn router_with(site: Arc<Site>, extra: Router) -> Router {
     let set = |name: &'static str, value: &'static str| {
         SetResponseHeaderLayer::if_not_present(

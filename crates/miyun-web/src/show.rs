@@ -9,7 +9,7 @@ use crate::shell::{View, tr};
 
 /// A unit as people write it: `ug/m3` is `µg/m³`.
 #[must_use]
-pub fn unit<'a>(lang: Lang, id: &'a str) -> &'a str {
+pub fn unit(lang: Lang, id: &str) -> &str {
     match id {
         "ug/m3" => "µg/m³",
         "mg/m3" => "mg/m³",

@@ -96,6 +96,8 @@ fn start() -> Option<String> {
          cat >/dev/null\n\
          kill -INT $server; wait $server; rm -rf {d}\n"
     );
+    // The shell outlives the tests by a moment and ends itself when its input does.
+    #[expect(clippy::zombie_processes)]
     let mut child = Command::new("sh")
         .args(["-c", &script])
         .stdin(Stdio::piped())

@@ -420,7 +420,7 @@ pub(super) async fn outlet(
             judged.extend(judge::judge(place(&hub), d, &s, &marks));
         }
     }
-    judged.sort_by(|a, b| b.label_s.cmp(&a.label_s));
+    judged.sort_by_key(|j| std::cmp::Reverse(j.label_s));
     let body = html! {
         h1 { (tr(l, "排放口", "Outlet")) " " (id) }
         h2 { (tr(l, "监测设备", "Devices")) }

@@ -153,7 +153,6 @@ fn query(q: &Params) -> Result<ArticleQuery, Failure> {
             .clamp(1, 5_000),
         per_page: PER_PAGE,
         text: text("q").filter(|t| !t.contains('〔')),
-        ..ArticleQuery::default()
     })
 }
 

@@ -56,7 +56,7 @@ pub(super) fn view(lang: &str, uri: &Uri, headers: &HeaderMap) -> Result<View, P
             kind: "language",
             id: "use /zh/ or /en/".into(),
         };
-        Err(PageProblem(view, e))
+        Err(PageProblem(Box::new(view), e))
     }
 }
 
@@ -94,7 +94,7 @@ pub(super) fn body(
 ) -> Shown {
     match make(&view) {
         Ok(b) => Ok(shown(desk, &view, title, b)),
-        Err(e) => Err(PageProblem(view, e)),
+        Err(e) => Err(PageProblem(Box::new(view), e)),
     }
 }
 

@@ -75,7 +75,7 @@ impl IntoResponse for Problem {
 }
 
 /// A page that could not be shown.
-pub struct PageProblem(pub View, pub Error);
+pub struct PageProblem(pub Box<View>, pub Error);
 
 impl IntoResponse for PageProblem {
     fn into_response(self) -> Response {

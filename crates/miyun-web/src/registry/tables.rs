@@ -29,7 +29,7 @@ pub async fn retirements(
     let found = desk.read.retirements(&words, page, PER_PAGE as u32).await;
     let (rows, total) = match found {
         Ok(f) => f,
-        Err(e) => return Err(PageProblem(v, e)),
+        Err(e) => return Err(PageProblem(Box::new(v), e)),
     };
     let total = usize::try_from(total).unwrap_or(0);
     let inner = html! {

@@ -63,8 +63,13 @@ impl Hours {
                 continue;
             }
             let indices = edition.hour_indices(&s.hours, request.incomplete);
-            for h in days.start * 24..days.end * 24 {
-                let i = &indices[h];
+            let range = days.start * 24..days.end * 24;
+            for (h, i) in indices
+                .iter()
+                .enumerate()
+                .skip(range.start)
+                .take(range.len())
+            {
                 let mut primary: Vec<&str> = i
                     .primary
                     .iter()

@@ -313,8 +313,8 @@ pub fn demo(dir: &Path, seed: u64) -> Result<()> {
 }
 
 impl Registry {
-    pub fn run(self: Box<Self>) -> Result<()> {
-        match *self {
+    pub fn run(self) -> Result<()> {
+        match self {
             Self::Init(c) => c.run(),
             Self::Key(c) => c.run(),
             Self::Sign(c) => c.run(),
