@@ -21,6 +21,16 @@ pub fn read_parquet(
     declared: &Declared,
     words: &Words,
 ) -> Result<Parsed, LakeError> {
+    // The library's decoders assert on some damaged pages instead of returning an error.
+    let text = std::panic::catch_unwind(|| rows(name, bytes)).unwrap_or_else(|_| {
+        let reason = "the file is damaged; write it again";
+        Err(LakeError::parquet(std::path::Path::new(name), reason))
+    })?;
+    Ok(read_csv(name, &text, Layout::Long, declared, words)?)
+}
+
+/// The rows as lines of the long layout.
+fn rows(name: &str, bytes: &[u8]) -> Result<Vec<u8>, LakeError> {
     let fail = |e: &dyn std::fmt::Display| LakeError::parquet(std::path::Path::new(name), e);
     let reader = ParquetRecordBatchReaderBuilder::try_new(Bytes::copy_from_slice(bytes))
         .and_then(|b| b.build())
@@ -67,7 +77,7 @@ pub fn read_parquet(
             )));
         }
     }
-    Ok(read_csv(name, &text, Layout::Long, declared, words)?)
+    Ok(text)
 }
 
 #[cfg(test)]
