@@ -1,4 +1,4 @@
-"""Compares the results of the three programs: every figure of every place, every day and index."""
+"""Compares the results of the programs: every figure of every place, every day and index."""
 
 import sys
 
@@ -89,7 +89,7 @@ def day_table(ours, theirs):
 def main(folder):
     ours = pl.read_csv(f"{folder}/miyun-items.csv", infer_schema_length=None)
     days = pl.read_parquet(f"{folder}/miyun-days.parquet")
-    for peer in ("pandas", "polars"):
+    for peer in ("pandas", "numpy", "polars"):
         print(f"Miyun and {peer}:")
         items(ours, pl.read_csv(f"{folder}/{peer}-items.csv", infer_schema_length=None))
         counts(ours, pl.read_csv(f"{folder}/{peer}-counts.csv", infer_schema_length=None))

@@ -1,4 +1,4 @@
-"""Runs the three programs in turn on the same files and prints one table, the ratios and the limit.
+"""Runs the programs in turn on the same files and prints one table, the ratios and the limit.
 
 Whole processes are timed, from start to exit, results written: wall and processor seconds and the
 peak of resident memory as the operating system accounts them to the finished process.
@@ -134,12 +134,12 @@ def main():
     bound, rows = limit(a.lake)
     ours = [a.miyun, "--lake", a.lake, "air", "region", "--period", "2016", "--edition", "2026", "--stations", "--format", "csv"]
     peer = lambda name: [sys.executable, os.path.join(HERE, f"peer_{name}.py"), a.lake, f"{name}-items.csv", f"{name}-counts.csv"]
-    programs = {"miyun": (ours, "miyun-items.csv"), "polars": (peer("polars"), None), "pandas": (peer("pandas"), None)}
-    counts = {"miyun": a.rounds, "polars": a.rounds, "pandas": a.slow_rounds}
+    programs = {"miyun": (ours, "miyun-items.csv"), "polars": (peer("polars"), None), "numpy": (peer("numpy"), None), "pandas": (peer("pandas"), None)}
+    counts = {"miyun": a.rounds, "polars": a.rounds, "numpy": a.slow_rounds, "pandas": a.slow_rounds}
     table(rounds(programs, counts), rows, bound)
     print("\nresults, with every day written:")
     run([*ours, "--days", "miyun-days.parquet"], "miyun-items.csv")
-    for name in ("polars", "pandas"):
+    for name in ("polars", "numpy", "pandas"):
         run([*peer(name), f"{name}-days.parquet"])
     sys.stdout.flush()
     differ = subprocess.call([sys.executable, os.path.join(HERE, "compare.py"), "."])

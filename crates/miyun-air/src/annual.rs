@@ -80,13 +80,29 @@ pub fn percentile(sorted: &[Exact], p: Decimal) -> Option<Exact> {
 }
 
 /// [`percentile`] of values in any order, which it rearranges: two order statistics need no sort.
-fn percentile_of(values: &mut [Exact], p: Decimal) -> Option<Exact> {
+fn percentile_of<T: Copy + Ord>(
+    values: &mut [T],
+    p: Decimal,
+    exact: impl Fn(T) -> Exact,
+) -> Option<Exact> {
     let rank = Rank::of(values.len(), p)?;
     if rank.low >= values.len() {
         return None;
     }
     let (_, low, above) = values.select_nth_unstable(rank.low);
-    rank.between(*low, above.iter().min().copied())
+    rank.between(exact(*low), above.iter().min().copied().map(exact))
+}
+
+/// The mean of the values, or their percentile.
+fn condense<T: Copy + Ord>(
+    values: &[T],
+    percentile: Option<Decimal>,
+    exact: impl Fn(T) -> Exact,
+) -> Option<Exact> {
+    match percentile {
+        None => Exact::mean(values.iter().copied().map(exact)),
+        Some(p) => percentile_of(&mut values.to_vec(), p, exact),
+    }
 }
 
 /// Where a percentile lies: `num / den` of the way from one order statistic to the next.
@@ -148,7 +164,7 @@ impl Edition {
         let months = months(first_day, len, period);
         let range = day_range(first_day, len, period);
         // Several items condense one slot: its values are gathered and rounded once.
-        let slots: Vec<(Vec<Exact>, Vec<Exact>)> = series
+        let slots: Vec<(Vec<Exact>, Vec<i64>)> = series
             .iter()
             .zip(&self.slots)
             .map(|(days, slot)| {
@@ -158,7 +174,6 @@ impl Edition {
                 let rounded = values
                     .iter()
                     .filter_map(|v| v.round_steps(places.decimals, places.rule))
-                    .map(Exact::steps)
                     .collect();
                 (values, rounded)
             })
@@ -173,12 +188,12 @@ impl Edition {
             .collect()
     }
 
-    /// `values` are those of the valid days of the period, exact and rounded.
+    /// `values` are those of the valid days of the period, exact, and rounded in 10^-6 units.
     fn annual_value(
         &self,
         k: usize,
         item: &AnnualItem,
-        (values, rounded_first): &(Vec<Exact>, Vec<Exact>),
+        (values, rounded_first): &(Vec<Exact>, Vec<i64>),
         months: Vec<MonthCount>,
     ) -> AnnualValue {
         let places = &self.slots[item.slot].rounding.value;
@@ -188,11 +203,7 @@ impl Edition {
             .as_ref()
             .is_none_or(|need| have >= need.value);
         let valid = enough && months.iter().all(|m| m.need.is_none_or(|n| m.have >= n));
-        let condense = |values: &[Exact]| match item.item.percentile {
-            None => Exact::mean(values.iter().copied()),
-            Some(p) => percentile_of(&mut values.to_vec(), p),
-        };
-        let value = condense(values);
+        let value = condense(values, item.item.percentile, |v| v);
         let rounded = value.map(|v| v.round(places.decimals, places.rule));
         let (attained, multiple) = match (rounded, &item.limit) {
             (Some(c), Some(l)) => judge(c, l, &self.multiple_rounding.value),
@@ -204,7 +215,7 @@ impl Edition {
             months,
             valid,
             value,
-            value_from_rounded_days: condense(rounded_first),
+            value_from_rounded_days: condense(rounded_first, item.item.percentile, Exact::steps),
             rounded,
             attained,
             multiple,
@@ -395,7 +406,7 @@ mod tests {
             let mut values: Vec<Exact> = values.iter().map(|(n, d)| Exact::new(i128::from(*n), *d)).collect();
             let mut sorted = values.clone();
             sorted.sort_unstable();
-            prop_assert_eq!(percentile_of(&mut values, p), percentile(&sorted, p));
+            prop_assert_eq!(percentile_of(&mut values, p, |v| v), percentile(&sorted, p));
         }
     }
 

@@ -13,7 +13,11 @@ use crate::index::{Incomplete, Index};
 /// `stations[k][slot]` are the valid days of station `k`; control stations must be left out by the
 /// caller. All series have the same first day and length.
 #[must_use]
-pub fn city_days(stations: &[Vec<DaySeries>], share_percent: Option<Decimal>) -> Vec<DaySeries> {
+pub fn city_days<S: AsRef<[DaySeries]>>(
+    stations: &[S],
+    share_percent: Option<Decimal>,
+) -> Vec<DaySeries> {
+    let stations: Vec<&[DaySeries]> = stations.iter().map(AsRef::as_ref).collect();
     let Some(first) = stations.first() else {
         return Vec::new();
     };

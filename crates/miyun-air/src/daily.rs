@@ -23,7 +23,7 @@ impl DayCell {
     /// The value, also if it is not valid.
     #[must_use]
     pub fn value(&self) -> Option<Exact> {
-        (self.n > 0).then(|| Exact::new(i128::from(self.sum), i128::from(self.n)))
+        (self.n > 0).then(|| Exact::sum_over(self.sum, self.n))
     }
 
     /// The value if it is valid.

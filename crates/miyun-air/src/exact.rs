@@ -11,8 +11,9 @@ use serde::{Serialize, Serializer};
 /// How many integer steps one unit has.
 pub const ONE: i64 = 10i64.pow(VALUE_SCALE);
 
-/// A fraction of 10^-6 units: the value is `num / den * 10^-6`. Always reduced, `den > 0`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+/// A fraction of 10^-6 units: the value is `num / den * 10^-6`, `den > 0`. Not always reduced: a
+/// mean of 24 hours stays a sum over 24, so that sums and comparisons of such need no division.
+#[derive(Debug, Clone, Copy)]
 pub struct Exact {
     num: i128,
     den: i128,
@@ -46,7 +47,7 @@ fn mul(a: i128, b: i128) -> Option<i128> {
     }
 }
 
-/// `a / b` where `b` divides `a`.
+/// `a / b`, towards zero; `b` is positive.
 fn div(a: i128, b: i128) -> i128 {
     match small(a, b) {
         Some((_, 1)) => a,
@@ -75,12 +76,13 @@ impl Sum {
 
     fn add(&mut self, v: Exact) -> Option<()> {
         if v.den != self.last.0 {
-            let g = gcd(self.den, v.den);
-            if g != v.den {
-                let up = div(v.den, g);
+            let mut times = div(self.den, v.den);
+            if mul(times, v.den) != Some(self.den) {
+                let up = div(v.den, gcd(self.den, v.den));
                 *self = Self::of(mul(self.num, up)?, mul(self.den, up)?);
+                times = div(self.den, v.den);
             }
-            self.last = (v.den, div(self.den, v.den));
+            self.last = (v.den, times);
         }
         let scaled = mul(v.num, self.last.1)?;
         self.num = self.num.checked_add(scaled)?;
@@ -89,7 +91,17 @@ impl Sum {
 }
 
 impl Exact {
-    /// `num / den` 10^-6 units. `den` must not be zero.
+    /// The mean of `n` values whose sum is `sum` 10^-6 units. `n` must not be zero.
+    #[must_use]
+    pub fn sum_over(sum: i64, n: u8) -> Self {
+        debug_assert!(n != 0);
+        Self {
+            num: i128::from(sum),
+            den: i128::from(n),
+        }
+    }
+
+    /// `num / den` 10^-6 units, reduced. `den` must not be zero.
     #[must_use]
     pub fn new(num: i128, den: i128) -> Self {
         debug_assert!(den != 0);
@@ -191,9 +203,22 @@ impl Exact {
     /// The value as a float, for statistics and drawing only.
     #[must_use]
     pub fn to_f64(self) -> f64 {
-        self.num as f64 / (self.den as f64 * ONE as f64)
+        let r = Self::new(self.num, self.den);
+        r.num as f64 / (r.den as f64 * ONE as f64)
     }
 }
+
+impl PartialEq for Exact {
+    fn eq(&self, other: &Self) -> bool {
+        let (a, b) = (
+            Self::new(self.num, self.den),
+            Self::new(other.num, other.den),
+        );
+        (a.num, a.den) == (b.num, b.den)
+    }
+}
+
+impl Eq for Exact {}
 
 impl PartialOrd for Exact {
     fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
@@ -231,19 +256,23 @@ impl Serialize for Exact {
 #[must_use]
 pub fn round_div(num: i128, den: i128, rule: Rounding) -> i128 {
     debug_assert!(den > 0);
-    let (q, r) = match small(num, den) {
-        Some((n, d)) => (i128::from(n.div_euclid(d)), i128::from(n.rem_euclid(d))),
-        None => (num.div_euclid(den), num.rem_euclid(den)),
-    };
-    // r < den, so den - r > 0; comparing r with den - r compares 2r with den without overflow.
-    let half = r.cmp(&(den - r));
-    let up = match rule {
-        Rounding::HalfEven => half == Ordering::Greater || (half == Ordering::Equal && q % 2 != 0),
-        Rounding::HalfUp => half == Ordering::Greater || (half == Ordering::Equal && num >= 0),
-        Rounding::Ceiling => r > 0,
-        Rounding::Truncate => r > 0 && num < 0,
-    };
-    q + i128::from(up)
+    if let Some((n, d)) = small(num, den) {
+        let (q, r) = (n.div_euclid(d), n.rem_euclid(d));
+        return i128::from(q) + i128::from(up(r.cmp(&(d - r)), q & 1 != 0, r > 0, n >= 0, rule));
+    }
+    let (q, r) = (num.div_euclid(den), num.rem_euclid(den));
+    q + i128::from(up(r.cmp(&(den - r)), q & 1 != 0, r > 0, num >= 0, rule))
+}
+
+/// Whether a quotient rounded down is to be one more. `half` is the order of the remainder and what
+/// is left of the divisor: comparing them compares twice the remainder without overflow.
+fn up(half: Ordering, odd: bool, rest: bool, positive: bool, rule: Rounding) -> bool {
+    match rule {
+        Rounding::HalfEven => half == Ordering::Greater || (half == Ordering::Equal && odd),
+        Rounding::HalfUp => half == Ordering::Greater || (half == Ordering::Equal && positive),
+        Rounding::Ceiling => rest,
+        Rounding::Truncate => rest && !positive,
+    }
 }
 
 /// A decimal as 10^-6 steps, `None` if that is not exact.

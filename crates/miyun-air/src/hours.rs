@@ -1,5 +1,7 @@
 //! Hours of one station, dense and local, as the engine reads them.
 
+use std::sync::Arc;
+
 use jiff::civil::Date;
 use miyun_core::IndicatorId;
 use miyun_core::observation::IntervalLabel;
@@ -18,8 +20,8 @@ pub struct Hours {
     pub first_day: Date,
     /// Number of days; every series has `24 * days` values.
     pub days: usize,
-    /// One series per indicator.
-    pub series: Vec<(IndicatorId, Vec<i64>)>,
+    /// One series per indicator, shared with whoever read it.
+    pub series: Vec<(IndicatorId, Arc<Vec<i64>>)>,
 }
 
 impl Hours {

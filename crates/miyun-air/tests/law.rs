@@ -146,10 +146,10 @@ fn one_hour_of_dust_in_real_time() {
         ("O3", 60),
         ("PM2.5", 10),
     ];
-    hours.series.push(("PM10".parse().unwrap(), dust));
+    hours.series.push(("PM10".parse().unwrap(), dust.into()));
     for (name, value) in clean {
         let series = vec![value * unit; 72];
-        hours.series.push((name.parse().unwrap(), series));
+        hours.series.push((name.parse().unwrap(), series.into()));
     }
     let at = |name: &str, hour: usize| {
         let e = edition(name);

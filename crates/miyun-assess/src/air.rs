@@ -1,8 +1,10 @@
 //! Air: from a city in the lake to figures that say why.
 
+use std::sync::Arc;
+
 use miyun_air::annual::{date_of, day_range};
 use miyun_air::city::city_days;
-use miyun_air::trend::{Month, Trends, monthly, trends};
+use miyun_air::trend::{Month, monthly};
 use miyun_air::{
     AnnualValue, DayCounts, DaySeries, Hours, Incomplete, Index, MISSING, StationDays,
     station_days, valid_days,
@@ -89,11 +91,6 @@ pub struct PlaceResult {
     pub counts: DayCounts,
     /// Composite index over the period.
     pub composite: Option<Decimal>,
-    /// Monthly means by annual item, over the whole record.
-    #[serde(skip)]
-    pub months: Vec<Vec<Month>>,
-    /// Trends by annual item, over the whole record.
-    pub trends: Vec<Trends>,
 }
 
 /// A city assessed over a period under one edition.
@@ -287,11 +284,16 @@ fn merge(book: &Rulebook, hours: &mut Hours, dense: &Dense) {
     };
     let values = in_canonical(book, indicator, (from, to), hours.first_day, &dense.values);
     match hours.series.iter_mut().find(|(i, _)| *i == indicator.id) {
-        Some((_, old)) => old.iter_mut().zip(values).for_each(|(o, n)| {
-            if n != MISSING {
-                *o = n;
+        Some((_, old)) => {
+            let old = Arc::make_mut(old);
+            for (o, n) in old
+                .iter_mut()
+                .zip(values.iter())
+                .filter(|(_, n)| **n != MISSING)
+            {
+                *o = *n;
             }
-        }),
+        }
         None => hours.series.push((indicator.id.clone(), values)),
     }
 }
@@ -303,10 +305,10 @@ fn in_canonical(
     indicator: &Indicator,
     (from, to): (&Unit, &Unit),
     first_day: Date,
-    values: &[i64],
-) -> Vec<i64> {
+    values: &Arc<Vec<i64>>,
+) -> Arc<Vec<i64>> {
     if from.id == to.id {
-        return values.to_vec();
+        return Arc::clone(values);
     }
     let slow = |x: i64, state: Option<GasState>| {
         convert(Decimal::new(x, 6), from, to, indicator.molar_mass, state)
@@ -336,7 +338,7 @@ fn in_canonical(
             None => slow(x, state),
         }));
     }
-    out
+    Arc::new(out)
 }
 
 /// The factor between two units of one dimension as a fraction of integers.
@@ -396,10 +398,10 @@ pub fn evaluate(
             )
         })
         .collect();
-    let members: Vec<Vec<DaySeries>> = stations
+    let members: Vec<&[DaySeries]> = stations
         .iter()
         .filter(|s| !s.control)
-        .map(|s| s.series.clone())
+        .map(|s| s.series.as_slice())
         .collect();
     if members.is_empty() {
         return Err(AssessError::NoData(format!(
@@ -458,22 +460,15 @@ fn place(
     let e = &edition.edition;
     let items = e.annual_values(first_day, &series, &request.period);
     let counts = e.day_counts(&indices[day_range(first_day, indices.len(), &request.period)]);
-    let months: Vec<Vec<Month>> = e
-        .annual
-        .iter()
-        .map(|a| monthly(first_day, &series[a.slot], a))
-        .collect();
     PlaceResult {
         control: subject.control,
         composite: e.composite(&items),
-        trends: months.iter().map(|m| trends(m)).collect(),
         subject,
         series,
         cells,
         indices,
         items,
         counts,
-        months,
     }
 }
 
@@ -481,6 +476,16 @@ impl AirEvaluation {
     /// The city, then its stations.
     pub fn places(&self) -> impl Iterator<Item = &PlaceResult> {
         std::iter::once(&self.city).chain(&self.stations)
+    }
+
+    /// Monthly means of an annual item of a place, over the whole record; none if there is no such
+    /// item. Their trends: [`miyun_air::trend::trends`].
+    #[must_use]
+    pub fn months(&self, place: &PlaceResult, item: usize) -> Vec<Month> {
+        let Some(a) = self.edition.edition.annual.get(item) else {
+            return Vec::new();
+        };
+        (place.series.get(a.slot)).map_or_else(Vec::new, |days| monthly(self.first_day, days, a))
     }
 
     /// Days of the period, as indices into the series.

@@ -21,6 +21,7 @@ mod read;
 mod sql;
 mod table;
 mod table_out;
+mod words;
 
 use std::path::{Path, PathBuf};
 

@@ -5,9 +5,9 @@ use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use datafusion::arrow::array::{
-    Array, ArrayRef, AsArray, Decimal128Array, DictionaryArray, Int32Array, RecordBatch,
-    StringArray, TimestampMillisecondArray, UInt32Array,
+    Array, ArrayRef, AsArray, Decimal128Array, RecordBatch, TimestampMillisecondArray, UInt32Array,
 };
 use datafusion::arrow::datatypes::{
     DataType, Decimal64Type, Field, Int32Type, Schema, SchemaRef, TimeUnit,
@@ -16,16 +16,22 @@ use datafusion::arrow::datatypes::{
 use datafusion::parquet::arrow::arrow_reader::{
     ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder, RowSelection,
 };
+use datafusion::parquet::arrow::arrow_writer::{
+    ArrowColumnWriter, ArrowRowGroupWriterFactory, compute_leaves,
+};
 use datafusion::parquet::arrow::{ArrowWriter, ProjectionMask};
 use datafusion::parquet::basic::{Compression, Encoding};
+use datafusion::parquet::errors::ParquetError;
 use datafusion::parquet::file::metadata::PageIndexPolicy;
 use datafusion::parquet::file::properties::{EnabledStatistics, WriterProperties};
+use datafusion::parquet::file::writer::SerializedFileWriter;
 use datafusion::parquet::schema::types::ColumnPath;
 use miyun_core::Series;
 use miyun_core::observation::{Flag, VALUE_SCALE};
 
 use crate::LakeError;
 use crate::commit::{PartInfo, Span};
+use crate::words::Words;
 
 /// Rows after which a row group ends at the next change of subject.
 pub(crate) const GROUP_ROWS: usize = 1 << 19;
@@ -78,19 +84,16 @@ pub(crate) fn schema() -> SchemaRef {
 fn properties() -> WriterProperties {
     let mut p = WriterProperties::builder()
         .set_compression(Compression::LZ4_RAW)
-        .set_statistics_enabled(EnabledStatistics::Chunk)
-        .set_max_row_group_row_count(Some(GROUP_ROWS * 4));
+        .set_statistics_enabled(EnabledStatistics::Chunk);
     for column in ["time", "line"] {
         let path = ColumnPath::from(column);
         p = p
             .set_column_dictionary_enabled(path.clone(), false)
             .set_column_encoding(path, Encoding::DELTA_BINARY_PACKED);
     }
-    // Nobody looks for rows by these; their least and greatest values would only cost time.
-    for column in ["interval", "unit", "flag", "origin", "line"] {
-        p = p.set_column_statistics_enabled(ColumnPath::from(column), EnabledStatistics::None);
-    }
-    p.build()
+    // Nobody looks for rows by it; least and greatest values would only cost time.
+    p.set_column_statistics_enabled(ColumnPath::from("line"), EnabledStatistics::None)
+        .build()
 }
 
 /// Writes `runs` (sorted by subject, indicator, then file) and says where each stands. The file is
@@ -109,90 +112,136 @@ pub(crate) fn write(
     let temporary = full.with_extension("tmp");
     let file = File::create(&temporary).map_err(|e| LakeError::io(&temporary, e))?;
     let sync = file.try_clone().map_err(|e| LakeError::io(&temporary, e))?;
-    let fail = |e: &dyn std::fmt::Display| LakeError::parquet(&full, e);
-    let mut writer =
-        ArrowWriter::try_new(file, schema(), Some(properties())).map_err(|e| fail(&e))?;
+    let fail = |e: ParquetError| LakeError::parquet(&full, e);
+    let (mut writer, columns) = ArrowWriter::try_new(file, schema(), Some(properties()))
+        .and_then(ArrowWriter::into_serialized_writer)
+        .map_err(fail)?;
     let mut info = PartInfo {
         path: path.to_owned(),
         rows: 0,
         spans: Vec::new(),
     };
-    let (mut group, mut in_group) = (0, 0);
-    for (k, run) in runs.iter().enumerate() {
-        let new_subject = k > 0 && series[runs[k - 1].series].subject != series[run.series].subject;
-        if new_subject && in_group >= GROUP_ROWS {
-            writer.flush().map_err(|e| fail(&e))?;
-            (group, in_group) = (group + 1, 0);
+    // A row group ends at a change of subject.
+    let mut same: &[Run] = runs;
+    let mut group = 0;
+    while !same.is_empty() {
+        let mut rows = 0;
+        let end = same
+            .iter()
+            .enumerate()
+            .position(|(k, run)| {
+                let new = k > 0 && series[same[k - 1].series].subject != series[run.series].subject;
+                let full = new && rows >= GROUP_ROWS;
+                rows += run.value.len();
+                full
+            })
+            .unwrap_or(same.len());
+        let mut open = Group::new(&columns, group).map_err(fail)?;
+        for run in &same[..end] {
+            info.spans.push(Span {
+                series: run.series,
+                file: run.file,
+                group,
+                start: open.rows,
+                rows: run.value.len(),
+                first_s: run.label_s.first().copied().unwrap_or(0),
+                last_s: run.label_s.last().copied().unwrap_or(0),
+                usable: run.flag.iter().all(|f| f.usable()),
+            });
+            open.push(&series[run.series], &origins[run.file], run)
+                .map_err(fail)?;
         }
-        writer
-            .write(&batch(&series[run.series], &origins[run.file], run).map_err(|e| fail(&e))?)
-            .map_err(|e| fail(&e))?;
-        info.spans.push(Span {
-            series: run.series,
-            file: run.file,
-            group,
-            start: in_group,
-            rows: run.value.len(),
-            first_s: run.label_s.first().copied().unwrap_or(0),
-            last_s: run.label_s.last().copied().unwrap_or(0),
-            usable: run.flag.iter().all(|f| f.usable()),
-        });
-        in_group += run.value.len();
-        info.rows += run.value.len() as u64;
+        info.rows += open.rows as u64;
+        open.close(&mut writer).map_err(fail)?;
+        same = &same[end..];
+        group += 1;
     }
-    writer.close().map_err(|e| fail(&e))?;
+    writer.close().map_err(fail)?;
     sync.sync_all().map_err(|e| LakeError::io(&temporary, e))?;
     std::fs::rename(&temporary, &full).map_err(|e| LakeError::io(&full, e))?;
     crate::commit::sync_dir(full.parent().unwrap_or(root))?;
     Ok(info)
 }
 
-fn batch(
-    series: &Series,
-    origin: &str,
-    run: &Run,
-) -> Result<RecordBatch, datafusion::arrow::error::ArrowError> {
-    let n = run.value.len();
-    let constant = |text: &str| -> Result<ArrayRef, datafusion::arrow::error::ArrowError> {
-        let keys = Int32Array::from(vec![0; n]);
-        Ok(Arc::new(DictionaryArray::<Int32Type>::try_new(
-            keys,
-            Arc::new(StringArray::from(vec![text])),
-        )?))
-    };
-    let flags: StringArray = [
-        Flag::Good,
-        Flag::BelowDetection,
-        Flag::Invalid,
-        Flag::Suspect,
-    ]
-    .iter()
-    .map(|f| Some(f.as_str()))
-    .collect();
-    let flag_keys: Int32Array = run.flag.iter().map(|f| *f as i32).collect();
-    RecordBatch::try_new(
-        schema(),
-        vec![
-            constant(series.subject.as_str())?,
-            constant(series.indicator.as_str())?,
-            Arc::new(
-                TimestampMillisecondArray::from_iter_values(run.label_s.iter().map(|s| s * 1_000))
-                    .with_timezone("UTC"),
-            ),
-            constant(series.interval.as_str())?,
-            Arc::new(
-                Decimal128Array::from_iter_values(run.value.iter().map(|v| i128::from(*v)))
-                    .with_precision_and_scale(PRECISION, VALUE_DIGITS)?,
-            ),
-            constant(series.unit.as_str())?,
-            Arc::new(DictionaryArray::<Int32Type>::try_new(
-                flag_keys,
-                Arc::new(flags),
-            )?),
-            constant(origin)?,
-            Arc::new(UInt32Array::from(run.line.clone())),
-        ],
-    )
+/// One row group being written: columns of numbers by the library, columns of words as runs.
+struct Group {
+    schema: SchemaRef,
+    numbers: Vec<Option<ArrowColumnWriter>>,
+    words: Vec<Words>,
+    rows: usize,
+}
+
+impl Group {
+    fn new(columns: &ArrowRowGroupWriterFactory, group: usize) -> Result<Self, ParquetError> {
+        let schema = schema();
+        let numbers = columns.create_column_writers(group)?;
+        Ok(Self {
+            words: schema.fields().iter().map(|_| Words::default()).collect(),
+            numbers: (schema.fields().iter().zip(numbers))
+                .map(|(field, writer)| (*field.data_type() != dictionary()).then_some(writer))
+                .collect(),
+            schema,
+            rows: 0,
+        })
+    }
+
+    fn push(&mut self, series: &Series, origin: &str, run: &Run) -> Result<(), ParquetError> {
+        let n = u32::try_from(run.value.len()).map_err(|e| ParquetError::General(e.to_string()))?;
+        let time = run.label_s.iter().map(|s| s * 1_000);
+        let value = run.value.iter().map(|v| i128::from(*v));
+        for (k, field) in self.schema.fields().iter().enumerate() {
+            let array: ArrayRef = match field.name().as_str() {
+                "time" => Arc::new(
+                    TimestampMillisecondArray::from_iter_values(time.clone()).with_timezone("UTC"),
+                ),
+                "value" => Arc::new(
+                    Decimal128Array::from_iter_values(value.clone())
+                        .with_precision_and_scale(PRECISION, VALUE_DIGITS)?,
+                ),
+                "line" => Arc::new(UInt32Array::from(run.line.clone())),
+                "flag" => {
+                    for same in run.flag.chunk_by(|a, b| a == b) {
+                        self.words[k].push(same[0].as_str(), same.len() as u32);
+                    }
+                    continue;
+                }
+                name => {
+                    let word = match name {
+                        "subject" => series.subject.as_str(),
+                        "indicator" => series.indicator.as_str(),
+                        "interval" => series.interval.as_str(),
+                        "unit" => series.unit.as_str(),
+                        _ => origin,
+                    };
+                    self.words[k].push(word, n);
+                    continue;
+                }
+            };
+            if let Some(writer) = &mut self.numbers[k] {
+                for leaf in compute_leaves(field, &array)? {
+                    writer.write(&leaf)?;
+                }
+            }
+        }
+        self.rows += run.value.len();
+        Ok(())
+    }
+
+    fn close(self, file: &mut SerializedFileWriter<File>) -> Result<(), ParquetError> {
+        let columns = file.schema_descr().columns().to_vec();
+        let mut out = file.next_row_group()?;
+        for ((numbers, words), column) in self.numbers.into_iter().zip(self.words).zip(columns) {
+            match numbers {
+                Some(writer) => writer.close()?.append_to_row_group(&mut out)?,
+                None => {
+                    let (bytes, close) = words.chunk(column)?;
+                    out.append_column(&Bytes::from(bytes), close)?;
+                }
+            }
+        }
+        out.close()?;
+        Ok(())
+    }
 }
 
 /// Rows of one run, borrowed from a decoded batch.

@@ -1,6 +1,7 @@
 //! Reading dense hours: the values that hold, hour by hour, with what they rest on.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 use jiff::civil::Date;
 use miyun_core::observation::{Flag, IntervalLabel};
@@ -37,8 +38,9 @@ pub struct Dense {
     pub series: Series,
     /// How the labels were read.
     pub interval: IntervalLabel,
-    /// Local hours from the first day: 10^-6 of the series' unit, [`MISSING`] for none.
-    pub values: Vec<i64>,
+    /// Local hours from the first day: 10^-6 of the series' unit, [`MISSING`] for none. Shared, as
+    /// an engine that reads this unit takes them as they are.
+    pub values: Arc<Vec<i64>>,
     /// Values that fell into the days, whatever their flag.
     pub rows: u64,
     /// Of these, flagged invalid.
@@ -48,27 +50,19 @@ pub struct Dense {
 }
 
 impl Dense {
-    /// BLAKE3 of the values that hold: label (seconds since 1970) and value, both i64
-    /// little-endian, in order of time. Lower-case hex.
+    /// How many values hold in the hours, and BLAKE3 of these: the label of the first hour (seconds
+    /// since 1970), then the value of every hour, [`MISSING`] where none holds, all i64
+    /// little-endian. Lower-case hex.
     #[must_use]
     pub fn digest(&self, first_day: Date, hours: std::ops::Range<usize>) -> (u64, String) {
-        let start = first_label_s(first_day, &self.series, self.interval);
         let from = hours.start.min(self.values.len());
         let values = &self.values[from..hours.end.clamp(from, self.values.len())];
-        let mut bytes = vec![0; 16 * values.len()];
-        let mut n = 0;
-        let mut label = start + 3_600 * from as i64;
-        for v in values {
-            if *v != MISSING {
-                let (l, x) = bytes[16 * n..16 * n + 16].split_at_mut(8);
-                l.copy_from_slice(&label.to_le_bytes());
-                x.copy_from_slice(&v.to_le_bytes());
-                n += 1;
-            }
-            label += 3_600;
-        }
-        let digest = blake3::hash(&bytes[..16 * n]);
-        (n as u64, digest.to_hex().to_string())
+        let label = first_label_s(first_day, &self.series, self.interval) + 3_600 * from as i64;
+        let mut bytes = Vec::with_capacity(8 + 8 * values.len());
+        bytes.extend(label.to_le_bytes());
+        bytes.extend(values.iter().flat_map(|v| v.to_le_bytes()));
+        let n = values.iter().filter(|v| **v != MISSING).count();
+        (n as u64, blake3::hash(&bytes).to_hex().to_string())
     }
 }
 
@@ -457,13 +451,16 @@ impl<'a> Piece<'a> {
             let slots = &mut slots[(at + from) as usize..(at + until) as usize];
             slots.copy_from_slice(&rows.value[rows_in.clone()]);
             self.rows += rows_in.len() as u64;
-            if let Some((usable, keys)) = rows.usable {
-                for (slot, key) in slots.iter_mut().zip(&keys[rows_in]) {
-                    if !usable.get(*key as usize).copied().unwrap_or(true) {
-                        *slot = UNUSABLE;
-                        self.invalid += 1;
-                    }
+            let (words, keys) = rows.usable.unwrap_or_default();
+            // One pass a word, without a look-up for each row; one word says invalid.
+            for (word, _) in words.iter().enumerate().filter(|(_, usable)| !**usable) {
+                let mut invalid = 0u64;
+                for (slot, key) in slots.iter_mut().zip(&keys[rows_in.clone()]) {
+                    let here = *key as usize == word;
+                    *slot = if here { UNUSABLE } else { *slot };
+                    invalid += u64::from(here);
                 }
+                self.invalid += invalid;
             }
             return;
         }
@@ -484,7 +481,7 @@ impl Dense {
         let mut dense = Self {
             series: piece.series.clone(),
             interval: r.interval.unwrap_or(piece.series.interval),
-            values: Vec::new(),
+            values: Arc::default(),
             rows: 0,
             invalid: 0,
             origins: Vec::new(),
@@ -493,9 +490,9 @@ impl Dense {
             dense.rows = piece.rows;
             dense.invalid = piece.invalid;
             dense.origins = piece.origins.iter().map(|o| (*o).to_owned()).collect();
-            dense.values = piece.values;
+            dense.values = Arc::new(piece.values);
         } else {
-            dense.values = vec![MISSING; r.days * 24];
+            dense.values = Arc::new(vec![MISSING; r.days * 24]);
             dense.supersede(piece);
         }
         dense
@@ -503,7 +500,8 @@ impl Dense {
 
     /// Lays a later piece over what is there.
     fn supersede(&mut self, piece: Piece<'_>) {
-        for (slot, v) in self.values[piece.hours].iter_mut().zip(&piece.values) {
+        let values = Arc::make_mut(&mut self.values);
+        for (slot, v) in values[piece.hours].iter_mut().zip(&piece.values) {
             if *v != MISSING {
                 *slot = *v;
             }
@@ -519,7 +517,7 @@ impl Dense {
 
     fn forget_unusable(&mut self) {
         if self.invalid > 0 {
-            for v in &mut self.values {
+            for v in Arc::make_mut(&mut self.values) {
                 *v = if *v == UNUSABLE { MISSING } else { *v };
             }
         }

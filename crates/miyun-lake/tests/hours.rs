@@ -147,7 +147,7 @@ proptest! {
                 let dense = found.iter().flat_map(|s| &s.series).find(|d| d.series == *key);
                 match dense {
                     Some(d) => {
-                        prop_assert_eq!(&d.values, &want, "{} {}", key.subject, key.indicator);
+                        prop_assert_eq!(d.values.as_slice(), want.as_slice(), "{} {}", key.subject, key.indicator);
                         prop_assert_eq!(d.rows, seen);
                     }
                     None => prop_assert_eq!(seen, 0),
@@ -157,7 +157,7 @@ proptest! {
             let one = [key.indicator.as_str()];
             let found = lake.hours(&Request { indicators: &one, ..request.clone() }).unwrap();
             let alone = found.iter().flat_map(|s| &s.series).find(|d| d.series == *key);
-            prop_assert_eq!(alone.map_or(vec![MISSING; DAYS * 24], |d| d.values.clone()), want);
+            prop_assert_eq!(alone.map_or(vec![MISSING; DAYS * 24], |d| d.values.to_vec()), want);
         }
     }
 }

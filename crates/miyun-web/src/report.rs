@@ -5,7 +5,8 @@ pub mod doubts;
 
 use maud::{Markup, html};
 use miyun_air::AnnualValue;
-use miyun_assess::air::{AirEvaluation, PlaceResult};
+use miyun_air::trend::Trends;
+use miyun_assess::air::AirEvaluation;
 use miyun_assess::trace::unverified;
 use miyun_core::text::Lang;
 use miyun_core::{Assessment, Decimal, Verdict};
@@ -238,17 +239,17 @@ fn station_cell(lang: Lang, v: &AnnualValue) -> Markup {
 }
 
 pub(crate) fn trends(lang: Lang, ev: &AirEvaluation) -> Markup {
-    let rows: Vec<(usize, &PlaceResult)> = (0..ev.edition.edition.annual.len())
+    let rows: Vec<(usize, Trends)> = (0..ev.edition.edition.annual.len())
         .filter(|k| {
             ev.edition.edition.annual[*k].item.percentile.is_none()
                 || ["CO", "O3"].contains(&ev.edition.edition.annual[*k].item.indicator.as_str())
         })
-        .map(|k| (k, &ev.city))
+        .map(|k| (k, miyun_air::trend::trends(&ev.months(&ev.city, k))))
         .collect();
     html! {
         div.scroll tabindex="0" { table {
             thead { tr { th scope="col" { (tr(lang, "项目", "Indicator")) } th.n scope="col" { (tr(lang, "月数", "Months")) } th.n scope="col" { (tr(lang, "季节 Sen 斜率（每年）", "Seasonal Sen slope a year")) } th.n scope="col" { (tr(lang, "95 % 区间", "95 % interval")) } th.n scope="col" { "p" } th scope="col" { (tr(lang, "说法", "In words")) } } }
-            tbody { @for (k, p) in rows { @let t = &p.trends[k]; tr {
+            tbody { @for (k, t) in rows { tr {
                 th scope="row" { (ev.edition.edition.annual[k].item.indicator) }
                 td.n { (t.months) }
                 @if let Some(s) = &t.seasonal {

@@ -112,7 +112,7 @@ pub fn prsa(station: &str, label: IntervalLabel) -> Option<Hours> {
     hours.series = columns
         .iter()
         .zip(series)
-        .map(|(c, s)| (c.parse().unwrap(), s))
+        .map(|(c, s)| (c.parse().unwrap(), s.into()))
         .collect();
     Some(hours)
 }

@@ -268,7 +268,7 @@ fn course(ev: &AirEvaluation, i: &IndicatorStatus) -> Markup {
     });
     let values: Vec<Option<f64>> = match item {
         Some(k) => {
-            let months = &ev.city.months[k];
+            let months = ev.months(&ev.city, k);
             months[months.len().saturating_sub(24)..]
                 .iter()
                 .map(|m| m.mean)

@@ -110,7 +110,7 @@ pub(crate) fn levels(lang: Lang, ev: &AirEvaluation) -> Markup {
 /// Monthly means of an annual item over the record, with its limit.
 pub(crate) fn months(lang: Lang, ev: &AirEvaluation, k: usize) -> Markup {
     let item = &ev.edition.edition.annual[k];
-    let months = &ev.city.months[k];
+    let months = ev.months(&ev.city, k);
     let unit = ev.edition.edition.slots[item.slot].unit.to_string();
     let every = (months.len() / 24).max(1);
     let labels = months
