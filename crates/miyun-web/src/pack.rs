@@ -90,6 +90,23 @@ impl Packed {
         }
     }
 
+    /// A body that comes packed with Brotli. Whoever does not take that gets it plain.
+    #[must_use]
+    pub fn packed(kind: &'static str, br: &'static [u8]) -> Self {
+        let mut plain = Vec::new();
+        // What the program carries unpacks; a test looks.
+        let _ = brotli::BrotliDecompress(&mut &*br, &mut plain);
+        let digest = blake3::hash(br).to_hex();
+        Self {
+            kind: HeaderValue::from_static(kind),
+            etag: HeaderValue::from_str(&format!("\"{}\"", &digest.as_str()[..20]))
+                .unwrap_or(HeaderValue::from_static("\"0\"")),
+            plain: plain.into(),
+            gzip: Bytes::new(),
+            br: Bytes::from_static(br),
+        }
+    }
+
     /// The answer, or 304 where the client has it.
     #[must_use]
     pub fn answer(&self, coding: Coding, if_none_match: Option<&HeaderValue>) -> Response {

@@ -27,7 +27,7 @@ pub(crate) type Params = std::collections::HashMap<String, String>;
 const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// What a page may load: its own style, script and pictures, nothing from elsewhere.
-pub const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+pub const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; worker-src 'self'; connect-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
 /// The routes of a site.
 pub fn router(site: Arc<Site>) -> Router {
@@ -90,7 +90,9 @@ pub(crate) async fn shown(
     make: impl FnOnce(&View) -> Result<Shown, Failure> + Send + 'static,
 ) -> Response {
     let for_failure = view.clone();
+    let span = tracing::Span::current();
     let made = tokio::task::spawn_blocking(move || {
+        let _within = span.entered();
         make(&view).map(|s| page(&view, &s.title, s.simulated, s.body).into_string())
     })
     .await
@@ -122,23 +124,39 @@ impl<S: Send + Sync> FromRequestParts<S> for View {
             &parts.headers,
         );
         view.reader = parts.extensions.get::<Reader>().cloned();
-        let known = parts.uri.query().and_then(|q| {
-            q.split('&')
-                .find_map(|p| p.strip_prefix("known="))
-                .filter(|k| !k.is_empty())
-        });
-        if let Some(k) = known {
-            match moment(k) {
-                Some(m) => view.known = Some(m),
-                None => {
-                    return Err(Failure::Bad(format!(
-                        "known={k}: write a day (2026-11-23) or a moment (2026-11-23T08:00:00Z)"
-                    ))
-                    .page(&view));
-                }
-            }
+        match known(parts.uri.query()) {
+            Ok(k) => view.known = k,
+            Err(why) => return Err(Failure::Bad(why).page(&view)),
         }
         Ok(view)
+    }
+}
+
+/// The moment of knowledge that a query asks for: RFC 3339 UTC, `None` for all that is known.
+fn known(query: Option<&str>) -> Result<crate::site::Known, String> {
+    let text = query.and_then(|q| {
+        q.split('&')
+            .find_map(|p| p.strip_prefix("known="))
+            .filter(|k| !k.is_empty())
+    });
+    text.map(|k| {
+        moment(k).ok_or_else(|| {
+            format!("known={k}: write a day (2026-11-23) or a moment (2026-11-23T08:00:00Z)")
+        })
+    })
+    .transpose()
+}
+
+/// The moment of knowledge, for handlers that answer programs.
+pub(crate) struct AsKnown(pub crate::site::Known);
+
+impl<S: Send + Sync> FromRequestParts<S> for AsKnown {
+    type Rejection = crate::problem::Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
+        known(parts.uri.query())
+            .map(Self)
+            .map_err(crate::problem::Problem::bad)
     }
 }
 

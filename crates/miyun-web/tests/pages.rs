@@ -349,3 +349,81 @@ async fn kept_pages_are_answered_again_without_being_sent() {
         "a withdrawn article is not listed"
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_search_finds_measures_rules_stations_articles_and_terms() {
+    let ready = ready().await;
+    let found = async |lang: &str, q: &str| {
+        let (status, html) = text(&ready.router, &format!("/{lang}/search?q={q}")).await;
+        assert_eq!(status, StatusCode::OK);
+        html
+    };
+    // 扬尘: measures and articles.
+    let dust = found("zh", "%E6%89%AC%E5%B0%98").await;
+    assert!(
+        dust.contains("/zh/plan/linxi-sim/") && dust.contains("/zh/articles/"),
+        "{dust}"
+    );
+    assert!(dust.contains("<mark>扬尘</mark>"), "{dust}");
+    // The words of a sentence nobody wrote: 颗粒物 细 站点 stand apart in the texts.
+    let words = found("zh", "%E5%9F%8E%E5%B8%82%E7%A9%BA%E6%B0%94").await;
+    assert!(words.contains("href=\"/zh/"), "{words}");
+    // A station by its name in either language, a rule by its number with and without dashes.
+    assert!(
+        found("zh", "Hedong")
+            .await
+            .contains("/zh/air/station/linxi/hedong")
+    );
+    for q in ["GB-3095", "gb%203095", "3095-2026"] {
+        assert!(
+            found("en", q).await.contains("/en/rules/CN/GB-3095-2026"),
+            "{q}"
+        );
+    }
+    // A document number opens its document: 〔2026〕
+    let number = found(
+        "en",
+        "%E4%B8%B4%E7%8E%AF%E5%8F%91%E3%80%942026%E3%80%951%20%E5%8F%B7",
+    )
+    .await;
+    assert!(number.contains("/en/articles/"), "{number}");
+    let nothing = found("en", "zzzzqqq").await;
+    assert!(nothing.contains("Nothing among measures"), "{nothing}");
+    for bad in ["%25", "_", "%27%20OR%201%3D1", "%E3%80%94"] {
+        found("en", bad).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn derivations_are_read_in_chinese() {
+    let ready = ready().await;
+    let (_, air) = text(&ready.router, "/zh/air").await;
+    let mut whys: Vec<&str> = air
+        .split('"')
+        .filter(|l| l.starts_with("/zh/why/"))
+        .collect();
+    whys.sort_unstable();
+    whys.dedup();
+    assert!(whys.len() > 10, "{whys:?}");
+    let day = "/zh/why/linxi/hedong:PM2.5:daily-mean:2026-09-01";
+    let city = "/zh/why/linxi:O3:daily-max-8h:2026-07-01";
+    for path in whys.iter().take(40).copied().chain([day, city]) {
+        let (status, html) = text(&ready.router, path).await;
+        assert_eq!(status, StatusCode::OK, "{path}");
+        let english: Vec<&str> = html
+            .split("<span lang=\"en\">")
+            .skip(1)
+            .filter_map(|s| s.split("</span>").next())
+            .filter(|s| *s != "Miyun")
+            .collect();
+        assert!(english.is_empty(), "{path}: {english:?}");
+        assert!(html.contains("位小数") || html.contains("天数"), "{path}");
+    }
+    let (_, html) = text(&ready.router, day).await;
+    assert!(
+        html.contains("个小时的平均") && html.contains("四舍六入五成双"),
+        "{html}"
+    );
+    let (_, html) = text(&ready.router, &day.replace("/zh/", "/en/")).await;
+    assert!(html.contains("rounded half-even"), "{html}");
+}

@@ -199,6 +199,19 @@ impl Device {
     pub fn acts(&self, start: DateTime) -> Acts {
         Acts::new(self.clone(), start, Random::new(self.seed))
     }
+
+    /// Where it stands: longitude and latitude in degrees (WGS 84), spread evenly over the city like
+    /// the seeds of a sunflower.
+    #[must_use]
+    pub fn position(&self) -> (f64, f64) {
+        let n = self.number as f64;
+        let reach = 0.1 * (n * 0.618_034).fract().sqrt();
+        let turn = n * 2.399_963;
+        (
+            118.04 + reach * turn.cos() / 0.766,
+            39.97 + reach * turn.sin(),
+        )
+    }
 }
 
 /// A fleet of devices from one seed.

@@ -261,15 +261,15 @@ fn stations(view: &View, ev: &AirEvaluation, before: Option<&AirEvaluation>, q: 
     }
 }
 
-/// The same figures as files, and the call that gives them.
-pub(super) fn downloads(view: &View, tables: &[(&str, &str, &str)], query: &str) -> Markup {
-    let known = view.known.as_ref().map_or(String::new(), |k| {
-        format!("&known={}", crate::shell::encode(k))
-    });
-    html! { ul.downloads { @for (path, zh, en) in tables { li {
-        (view.tr(zh, en)) ": "
-        @for (format, name) in [("csv", "CSV"), ("parquet", "Parquet"), ("json", "JSON")] {
-            a href={ "/api/v1/" (path) "?" (query) (known) "&format=" (format) @if format != "json" { "&per_page=100000" } } rel="nofollow" { (name) } " "
-        }
-    } } } }
+/// The tables of the air as files.
+pub(super) fn downloads(
+    view: &View,
+    tables: &[(&str, &'static str, &'static str)],
+    query: &str,
+) -> Markup {
+    let files: Vec<show::File> = tables
+        .iter()
+        .map(|(path, zh, en)| (format!("/api/v1/{path}?{query}"), *zh, *en))
+        .collect();
+    show::downloads(view, &files)
 }

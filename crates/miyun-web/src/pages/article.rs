@@ -19,6 +19,7 @@ use super::articles::{coverage, region, released, status, store, topic, tracked}
 use crate::articles::cite::{Cited, Form, cite};
 use crate::articles::{diff, markup};
 use crate::failure::Failure;
+use crate::picture;
 use crate::server::{Params, Shown};
 use crate::shell::{View, prefix, tag};
 use crate::show;
@@ -102,11 +103,19 @@ async fn one(site: &Arc<Site>, view: &View, name: &str) -> Result<(Shown, bool),
     if let Some(t) = &article.tombstone {
         return Ok((tombstone(view, &article, t), true));
     }
+    let versions = published(site, &article.id).await?;
+    // As known then: the version that had been published by that moment.
+    let shown = match (&view.known, named(name)?.1) {
+        (Some(known), None) => versions
+            .iter()
+            .find(|v| v.decided_at.is_some_and(|at| at.to_string() <= *known))
+            .cloned(),
+        _ => shown,
+    };
     let Some(v) = shown else {
-        return Err(Failure::NotFound(format!("no article {name}")));
+        return Err(Failure::NotFound(format!("no article {name} by then")));
     };
     let states = measures(site, view).await;
-    let versions = published(site, &article.id).await?;
     let liked = match &view.reader {
         Some(r) => match r.id.parse::<PersonId>() {
             Ok(p) => store(site)?.liked(&article.id, &p).await?,
@@ -137,6 +146,10 @@ async fn one(site: &Arc<Site>, view: &View, name: &str) -> Result<(Shown, bool),
         .iter()
         .filter(|b| b.is_clause() && !c.links.iter().any(|l| l.anchor == b.anchor))
         .collect();
+    let widths = match &c.picture {
+        Some(p) => store(site)?.renditions(&p.media).await?,
+        None => Vec::new(),
+    };
     let url = format!("/articles/{}@{}", article.id, v.version);
     let simulated = site.plans.iter().all(|p| p.simulated);
     let body = html! {
@@ -161,7 +174,7 @@ async fn one(site: &Arc<Site>, view: &View, name: &str) -> Result<(Shown, bool),
                 }
                 @if !text.summary.is_empty() { p.lead { (text.summary) } }
                 @if let Some(p) = &c.picture { figure.picture {
-                    img src={ "/media/" (p.media) } alt=(p.alt.get(view.lang)) width="760" height="340" loading="lazy";
+                    img src=(picture::url(&p.media)) srcset=[(widths.len() > 1).then(|| picture::srcset(&widths))] sizes="(max-width: 800px) 94vw, 760px" width=[widths.first().map(|r| r.width)] height=[widths.first().map(|r| r.height)] alt=(p.alt.get(view.lang));
                     figcaption lang=(tag(view.lang)) { (p.caption.get(view.lang)) " " span.soft { (view.tr("图：", "Picture: ")) (p.credit) " (" (p.licence) ")" } }
                 } }
                 (markup::render(&blocks, &chip))
@@ -407,6 +420,9 @@ pub(super) async fn difference(
     super::finish(&view, made)
 }
 
+/// Types that a browser may show; everything else is offered as a download.
+const SHOWN: [&str; 3] = ["image/jpeg", "image/png", "image/webp"];
+
 /// A picture or attachment.
 pub(super) async fn media(State(site): State<Arc<Site>>, Path(id): Path<String>) -> Response {
     let found = async {
@@ -416,7 +432,7 @@ pub(super) async fn media(State(site): State<Arc<Site>>, Path(id): Path<String>)
     let Some(m) = found.await else {
         return (StatusCode::NOT_FOUND, "there is no such file\n").into_response();
     };
-    let picture = m.content_type.starts_with("image/");
+    let shown = SHOWN.contains(&m.content_type.as_str());
     let mut r = m.bytes.into_response();
     let h = r.headers_mut();
     if let Ok(t) = HeaderValue::from_str(&m.content_type) {
@@ -425,9 +441,13 @@ pub(super) async fn media(State(site): State<Arc<Site>>, Path(id): Path<String>)
     // A file never runs as a page of this site.
     h.insert(
         header::CONTENT_SECURITY_POLICY,
-        HeaderValue::from_static("default-src 'none'; style-src 'unsafe-inline'; sandbox"),
+        HeaderValue::from_static("default-src 'none'; sandbox"),
     );
-    if !picture {
+    h.insert(
+        header::X_CONTENT_TYPE_OPTIONS,
+        HeaderValue::from_static("nosniff"),
+    );
+    if !shown {
         h.insert(
             header::CONTENT_DISPOSITION,
             HeaderValue::from_static("attachment"),

@@ -312,14 +312,65 @@ pub(super) fn monthly_counts(ev: &AirEvaluation, indicator: &str) -> Vec<Option<
         .collect()
 }
 
-/// Class of a value against its limit, 1 (under half) to 5 (over by a fifth).
-pub(super) fn against(value: f64, limit: f64) -> u8 {
-    match value / limit {
-        r if r <= 0.5 => 1,
-        r if r <= 0.8 => 2,
-        r if r <= 1.0 => 3,
-        r if r <= 1.2 => 4,
-        _ => 5,
+/// Classes that tell the values of a map apart: at most five of the same width between round
+/// numbers, so that neighbours which differ little still differ in colour. Where a value stands
+/// against its limit is said by a sign, not by these colours.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Classes {
+    low: f64,
+    step: f64,
+    count: u8,
+    decimals: usize,
+}
+
+/// Colours of the scale.
+const CLASSES_MAX: f64 = 5.0;
+
+impl Classes {
+    /// Classes over these values; `None` without one.
+    pub(super) fn of(values: &[f64]) -> Option<Self> {
+        let (low, high) = values
+            .iter()
+            .fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), v| {
+                (l.min(*v), h.max(*v))
+            });
+        if !low.is_finite() || !high.is_finite() {
+            return None;
+        }
+        // The smallest of 1, 2, 5 times a power of ten with which the values fit.
+        let mut decimals = 3usize;
+        for power in -3i32..=6 {
+            for m in [1.0, 2.0, 5.0] {
+                let step = m * 10f64.powi(power);
+                let first = (low / step).floor();
+                let count = (high / step).floor() - first + 1.0;
+                if count <= CLASSES_MAX {
+                    return Some(Self {
+                        low: first * step,
+                        step,
+                        count: count as u8,
+                        decimals,
+                    });
+                }
+            }
+            decimals = decimals.saturating_sub(1);
+        }
+        None
+    }
+
+    /// Class of a value, from 1.
+    pub(super) fn class(&self, value: f64) -> u8 {
+        // Between two classes a sum of floats may fall short of the number that was printed.
+        let k = ((value - self.low) / self.step + 1e-9).floor();
+        (k.clamp(0.0, f64::from(self.count) - 1.0) as u8) + 1
+    }
+
+    /// Each class with its bounds in words.
+    pub(super) fn bounds(&self) -> Vec<(u8, String)> {
+        let edge = |k: u8| format!("{:.*}", self.decimals, self.low + f64::from(k) * self.step);
+        (0..self.count)
+            .map(|k| (k + 1, format!("{}–{}", edge(k), edge(k + 1))))
+            .collect()
     }
 }
 
@@ -349,6 +400,10 @@ fn districts(view: &View, ev: &AirEvaluation, q: &Params) -> Markup {
         .iter()
         .fold((1, 1), |(c, r), t| (c.max(t.column + 1), r.max(t.row + 1)));
     const SIDE: f64 = 78.0;
+    let value = |t: &crate::geo::Tile| Some(show::float(highest(ev, k, &t.name)?.1.value?));
+    let shown: Vec<f64> = tiles.iter().filter_map(value).collect();
+    let classes = Classes::of(&shown);
+    let limit = ev.assessment(&ev.city.subject.id, k).and_then(|a| a.limit);
     html! {
         nav.chips aria-label=(view.tr("项目", "Indicator")) { @for c in &choices {
             @let i = e.annual[*c].item.indicator.as_str();
@@ -360,7 +415,7 @@ fn districts(view: &View, ev: &AirEvaluation, q: &Params) -> Markup {
                 @for t in tiles {
                     @let (x, y) = (f64::from(t.column) * SIDE, f64::from(t.row) * SIDE);
                     @let top = highest(ev, k, &t.name);
-                    @let class = top.and_then(|(_, a)| Some(against(show::float(a.value?), show::float(a.limit?)))).unwrap_or(0);
+                    @let class = value(t).and_then(|v| Some(classes.as_ref()?.class(v))).unwrap_or(0);
                     a href=(view.link(&format!("/map?layer={}", e.annual[k].item.indicator))) {
                         title { (t.name.get(lang)) @if let Some((p, a)) = top { " · " (p.subject.name.get(lang)) " " (show::value(a.value)) " " (unit) } @else { " · " (view.tr("没有站点", "no station")) } }
                         rect class={ "c" (class) } x=(px(x + 2.0)) y=(px(y + 2.0)) width="74" height="74" rx="5" {}
@@ -373,6 +428,10 @@ fn districts(view: &View, ev: &AirEvaluation, q: &Params) -> Markup {
                 Lang::Zh => format!("{name}，今年以来，每格为该区数值最高的站点（{unit}）；× 为超过限值。方格只表示相对位置，不是区界。"),
                 Lang::En => format!("{name} this year so far; each square shows the highest of its stations ({unit}); × above the limit. Squares give relative places, not boundaries."),
             }) }
+            @if let Some(c) = &classes { ul.scale aria-label=(view.tr("图例", "Legend")) {
+                @for (class, words) in c.bounds() { li { svg viewBox="0 0 16 16" width="16" height="16" aria-hidden="true" { rect class={ "c" (class) } x="1" y="1" width="14" height="14" rx="2" {} } " " (words) } }
+                li { (unit) @if let Some(l) = limit { " · " (view.tr("限值", "limit")) " " (l) } " · " (view.tr("深色低，浅色高", "dark is low, light is high")) }
+            } }
             details { summary { (view.tr("数据表", "Table")) }
                 table { thead { tr { th scope="col" { (view.tr("区", "District")) } th scope="col" { (view.tr("站点", "Station")) } th.n scope="col" { (name) " (" (unit) ")" } } }
                 tbody { @for t in tiles { @if let Some((p, a)) = highest(ev, k, &t.name) { tr { th scope="row" { (t.name.get(lang)) } td { (p.subject.name.get(lang)) } td.n { (show::figure(view, a)) } } } } } }
@@ -471,6 +530,36 @@ fn choose(site: &Site, view: &View, plan: &Plan, on: Date) -> Markup {
             @if site.plans.len() > 1 { label { (view.tr("计划", "Plan")) " " select name="plan" { @for p in &site.plans { option value=(p.id) selected[p.id == plan.id] { (p.title.get(view.lang)) } } } } }
             button { (view.tr("显示", "Show")) }
         }
-        p.soft { a href={ "/api/v1/plans/" (plan.id) "/status?on=" (on) } { (view.tr("这个计划的数据（JSON）", "This plan as data (JSON)")) } " · " a href=(view.link("/data")) { (view.tr("数据与接口", "Data and API")) } " · " a href=(view.link("/about")) { (view.tr("怎样算出来的", "How it is computed")) } }
+        (show::downloads(view, &[(format!("/api/v1/plans/{}/measures?on={on}", plan.id), "措施与指标", "Measures and indicators")]))
+        p.soft { a href={ "/api/v1/plans/" (plan.id) "/status?on=" (on) } { (view.tr("全部细节（JSON）", "Every detail (JSON)")) } " · " a href=(view.link("/data")) { (view.tr("数据与接口", "Data and API")) } " · " a href=(view.link("/about")) { (view.tr("怎样算出来的", "How it is computed")) } }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Classes;
+
+    #[test]
+    fn close_values_are_told_apart_by_round_classes() {
+        // A year's means within two micrograms: four classes, not one.
+        let c = Classes::of(&[29.1, 29.6, 30.2, 30.9]).unwrap();
+        let classes: Vec<u8> = [29.1, 29.6, 30.2, 30.9].map(|v| c.class(v)).to_vec();
+        assert_eq!(classes, [1, 2, 3, 4]);
+        assert_eq!(c.bounds()[0], (1, "29.0–29.5".to_owned()));
+        let c = Classes::of(&[8.0, 60.0]).unwrap();
+        assert_eq!((c.class(8.0), c.class(60.0)), (1, 4));
+        assert_eq!(c.bounds().last().unwrap().1, "60–80");
+        let one = Classes::of(&[0.5, 0.5]).unwrap();
+        assert_eq!((one.class(0.5), one.bounds().len()), (1, 1));
+        assert_eq!(Classes::of(&[]), None);
+        // Every value falls into the class whose bounds hold it.
+        for k in 0..500 {
+            let v = f64::from(k) / 10.0;
+            let c = Classes::of(&[0.0, v, 50.0]).unwrap();
+            let (_, words) = &c.bounds()[usize::from(c.class(v)) - 1];
+            let (a, b) = words.split_once('–').unwrap();
+            let (a, b): (f64, f64) = (a.parse().unwrap(), b.parse().unwrap());
+            assert!(a <= v + 1e-6 && v < b + 1e-6, "{v} {words}");
+        }
     }
 }

@@ -1,13 +1,12 @@
 //! Projects and credits, with full provenance from proposal to retirement.
 
 use axum::extract::{Path, State};
-use axum::http::{HeaderMap, Uri};
 use maud::html;
 use miyun_carbon::project::Stage;
 use miyun_registry::time;
 
-use super::pages::{Shared, Shown, body, equation, kind, lines, number, view};
-use crate::shell::View;
+use super::pages::{Shared, Shown, body, equation, files, kind, lines, number};
+use crate::shell::{View, encode};
 
 fn stage(v: &View, s: Stage) -> &'static str {
     match s {
@@ -18,16 +17,10 @@ fn stage(v: &View, s: Stage) -> &'static str {
 }
 
 /// All projects.
-pub async fn list(
-    State(desk): Shared,
-    Path(lang): Path<String>,
-    uri: Uri,
-    headers: HeaderMap,
-) -> Shown {
-    let v = view(&lang, &uri, &headers)?;
+pub async fn list(State(desk): Shared, v: View) -> Shown {
     let title = v.tr("减排项目", "Credit projects").to_owned();
-    body(&desk, v, &title, |v| {
-        let m = desk.registry.model();
+    body(&desk, v, &title, |reg, v| {
+        let m = reg.model();
         Ok(html! {
             h1 { (title) }
             div.scroll { table {
@@ -38,20 +31,16 @@ pub async fn list(
                     td.n { (number(p.life.monitoring.iter().map(|m| m.issued).sum::<u64>())) }
                 } } }
             } }
+            (files(v, &[("projects", "", "减排项目", "Projects")]))
         })
     })
+    .await
 }
 
 /// One project, every step with its record.
-pub async fn one(
-    State(desk): Shared,
-    Path((lang, id)): Path<(String, String)>,
-    uri: Uri,
-    headers: HeaderMap,
-) -> Shown {
-    let v = view(&lang, &uri, &headers)?;
-    body(&desk, v, &id, |v| {
-        let m = desk.registry.model();
+pub async fn one(State(desk): Shared, v: View, Path((_, id)): Path<(String, String)>) -> Shown {
+    body(&desk, v, &id, |reg, v| {
+        let m = reg.model();
         let p = m.project(&id)?;
         Ok(html! {
             h1 { (p.name.get(v.lang)) " " span.soft { (p.life.id) } }
@@ -75,22 +64,19 @@ pub async fn one(
             } }
             h2 { (v.tr("来龙去脉", "Provenance")) }
             ol.chain { @for s in &p.history { li { (time::text(s.at)) " " strong { (s.what) } " " (s.detail) " " span.soft { (s.by) } " " a href=(v.link(&format!("/registry/record/{}", s.record))) { (v.tr("证明", "proof")) " #" (s.record) } } } }
+            @let of = format!("?project={}", encode(&id));
+            (files(v, &[("monitoring", &of, "监测期", "Monitoring periods"), ("provenance", &of, "来龙去脉", "Provenance")]))
         })
     })
+    .await
 }
 
 /// An asset: allowances of a vintage or credits of a monitoring period.
-pub async fn asset(
-    State(desk): Shared,
-    Path((lang, name)): Path<(String, String)>,
-    uri: Uri,
-    headers: HeaderMap,
-) -> Shown {
-    let v = view(&lang, &uri, &headers)?;
-    body(&desk, v, &name, |v| {
-        let b = desk.registry.balance(&name)?;
-        let blocks = desk.registry.blocks(&name)?;
-        let m = desk.registry.model();
+pub async fn asset(State(desk): Shared, v: View, Path((_, name)): Path<(String, String)>) -> Shown {
+    body(&desk, v, &name, |reg, v| {
+        let b = reg.balance(&name)?;
+        let blocks = reg.blocks(&name)?;
+        let m = reg.model();
         let a = m.asset(&name)?;
         let of_asset: Vec<_> = m
             .lines()
@@ -101,7 +87,7 @@ pub async fn asset(
             h1 { (name) " " span.soft { (v.tr("年份", "vintage")) " " (a.vintage) } }
             @if let Some((p, n)) = &a.project { p { (v.tr("项目", "Project")) " " a href=(v.link(&format!("/registry/project/{p}"))) { (p) } ", P" (n) } }
             (equation(v, &b))
-            p.soft { (v.tr("截至记录", "up to record")) " " (b.records) " · " a href=(format!("/api/registry/v1/assets/{name}")) { "JSON" } }
+            p.soft { (v.tr("截至记录", "up to record")) " " (b.records) }
             @if !blocks.is_empty() {
                 h2 { (v.tr("序列号在谁手里", "Who holds which serials")) }
                 div.scroll { table {
@@ -112,6 +98,9 @@ pub async fn asset(
             h2 { (v.tr("流转", "Movements")) }
             p.soft { (v.tr("最新 200 条在前。", "The newest 200 first.")) }
             (lines(v, u64::MAX, of_asset.iter().rev().take(200).copied()))
+            @let of = format!("?asset={}", encode(&name));
+            (files(v, &[("blocks", &of, "序列号区间", "Blocks of serials"), ("asset-movements", &of, "流转", "Movements")]))
         })
     })
+    .await
 }

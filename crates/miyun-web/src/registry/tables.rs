@@ -1,33 +1,46 @@
 //! Public retirement search, certificates, the compliance table.
 
 use axum::extract::{Path, Query, State};
-use axum::http::{HeaderMap, Uri};
 use maud::{Markup, html};
 use miyun_carbon::compliance::Code;
 use miyun_core::text::Lang;
-use miyun_registry::time;
+use miyun_registry::read::Found;
+use miyun_registry::{Error, Registry, time};
 
+use super::Desk;
 use super::pages::{
-    PER_PAGE, Params, Shared, Shown, body, number, pager, serial_text, shown, view,
+    PER_PAGE, Params, Shared, Shown, body, files, number, pager, serial_text, shown,
 };
 use super::problem::PageProblem;
 use crate::shell::{View, encode};
 
+/// A page of the retirements whose text holds `words`, newest first, and how many there are: those
+/// that the registry shown knows.
+pub(super) async fn retired(
+    desk: &Desk,
+    reg: &Registry,
+    words: &str,
+    page: u32,
+    size: u32,
+) -> Result<(Vec<Found>, i64), Error> {
+    let records = reg.model().records();
+    desk.read
+        .retirements(words, Some(records), page, size)
+        .await
+}
+
 /// Public search.
-pub async fn retirements(
-    State(desk): Shared,
-    Path(lang): Path<String>,
-    Query(q): Params,
-    uri: Uri,
-    headers: HeaderMap,
-) -> Shown {
-    let v = view(&lang, &uri, &headers)?;
+pub async fn retirements(State(desk): Shared, v: View, Query(q): Params) -> Shown {
     let title = v.tr("注销查询", "Retirements").to_owned();
     let words = q.get("q").cloned().unwrap_or_default();
     let at: usize = q.get("page").and_then(|p| p.parse().ok()).unwrap_or(0);
     let page = u32::try_from(at).unwrap_or(u32::MAX);
-    let found = desk.read.retirements(&words, page, PER_PAGE as u32).await;
-    let (rows, total) = match found {
+    let found = async {
+        let reg = desk.at(v.known.as_deref()).await?;
+        let found = retired(&desk, &reg, &words, page, PER_PAGE as u32).await?;
+        Ok::<_, Error>((reg, found))
+    };
+    let (reg, (rows, total)) = match found.await {
         Ok(f) => f,
         Err(e) => return Err(PageProblem(Box::new(v), e)),
     };
@@ -47,21 +60,20 @@ pub async fn retirements(
             } } }
         } }
         (pager(&v, &format!("/registry/retirements?q={}&", encode(&words)), at, total))
+        (files(&v, &[("retirements", &format!("?q={}", encode(&words)), "注销", "Retirements")]))
     };
-    Ok(shown(&desk, &v, &title, inner))
+    Ok(shown(&desk, &reg, &v, &title, inner))
 }
 
 /// One retirement.
 pub async fn retirement(
     State(desk): Shared,
-    Path((lang, id)): Path<(String, String)>,
-    uri: Uri,
-    headers: HeaderMap,
+    v: View,
+    Path((_, id)): Path<(String, String)>,
 ) -> Shown {
-    let v = view(&lang, &uri, &headers)?;
     let title = v.tr("注销证书", "Retirement certificate").to_owned();
-    body(&desk, v, &title, |v| {
-        let m = desk.registry.model();
+    body(&desk, v, &title, |reg, v| {
+        let m = reg.model();
         let r = m.retirement(&id)?;
         let pdf = format!("/api/registry/v1/retirements/{id}/certificate.pdf");
         Ok(html! {
@@ -81,6 +93,7 @@ pub async fn retirement(
             p { a href=(pdf) { "PDF" } " · " a href=(v.link(&format!("/registry/record/{}", r.record))) { (v.tr("证明", "proof")) " #" (r.record) } " · " a href=(format!("/api/registry/v1/proofs/{}", r.record)) { "proof.json" } }
         })
     })
+    .await
 }
 
 fn code(v: &View, c: Option<Code>) -> Markup {
@@ -93,39 +106,31 @@ fn code(v: &View, c: Option<Code>) -> Markup {
     html! { span class={ "verdict " (class) } { (sign) " " (text) } }
 }
 
+/// Years with verified data.
+pub(super) fn years(reg: &Registry) -> Vec<i16> {
+    let m = reg.model();
+    let mut all: Vec<i16> = m
+        .parties()
+        .flat_map(|p| m.entries(&p.id).iter().map(|e| e.year))
+        .collect();
+    all.sort_unstable();
+    all.dedup();
+    all
+}
+
 /// The compliance table of a year.
-pub async fn compliance(
-    State(desk): Shared,
-    Path(lang): Path<String>,
-    Query(q): Params,
-    uri: Uri,
-    headers: HeaderMap,
-) -> Shown {
-    let v = view(&lang, &uri, &headers)?;
+pub async fn compliance(State(desk): Shared, v: View, Query(q): Params) -> Shown {
     let title = v.tr("履约情况", "Compliance").to_owned();
-    let now = desk.registry.now();
-    let years: Vec<i16> = {
-        let m = desk.registry.model();
-        let mut all: Vec<i16> = m
-            .parties()
-            .flat_map(|p| m.entries(&p.id).iter().map(|e| e.year))
-            .collect();
-        all.sort_unstable();
-        all.dedup();
-        all
-    };
-    let year = q
-        .get("year")
-        .and_then(|y| y.parse().ok())
-        .or(years.last().copied());
     let at: usize = q.get("page").and_then(|p| p.parse().ok()).unwrap_or(0);
-    body(&desk, v, &title, |v| {
-        let Some(year) = year else {
+    body(&desk, v, &title, |reg, v| {
+        let years = years(reg);
+        let asked = q.get("year").and_then(|y| y.parse().ok());
+        let Some(year) = asked.or(years.last().copied()) else {
             return Ok(
                 html! { h1 { (title) } p { (v.tr("还没有核查数据。", "Nothing has been verified yet.")) } },
             );
         };
-        let rows = desk.registry.compliance(year, now)?;
+        let rows = reg.compliance(year, reg.now())?;
         let count = |c: Code| {
             rows.iter()
                 .filter(|r| r.state.at_deadline.unwrap_or(r.state.now) == c)
@@ -153,6 +158,8 @@ pub async fn compliance(
                 } } }
             } }
             (pager(v, &format!("/registry/compliance?year={year}&"), at, rows.len()))
+            (files(v, &[("compliance", &format!("?year={year}"), "履约情况", "Compliance")]))
         })
     })
+    .await
 }

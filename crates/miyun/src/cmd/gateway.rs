@@ -356,7 +356,7 @@ impl Devices {
 pub struct Set {
     /// The device.
     mn: String,
-    /// PROPERTY=VALUE: status, edition, crc, key, cipher, clock-offset, password, subject, unit.FACTOR, indicator.FACTOR.
+    /// PROPERTY=VALUE: status, edition, crc, key, cipher, clock-offset, password, subject, position, unit.FACTOR, indicator.FACTOR.
     #[arg(required = true)]
     properties: Vec<String>,
     /// Who says so.
@@ -480,6 +480,8 @@ impl Fleet {
                 Property::Subject,
                 format!("{}/{what}-{}", self.city, d.number),
             );
+            let (lon, lat) = d.position();
+            set(Property::Position, format!("{lon:.4},{lat:.4}"));
             set(Property::Edition, d.edition.to_string());
             set(Property::Crc, d.crc.into());
             if d.encrypted {
