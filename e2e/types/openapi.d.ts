@@ -55,6 +55,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/air/ledger": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The 0.1 microgram ledger of a year: what its dearest days cost of the annual mean, and by how
+         *     much each station moves the city mean.
+         */
+        get: operations["air_ledger"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/articles": {
         parameters: {
             query?: never;
@@ -62,7 +82,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Published articles, with facets and snippets. */
+        /**
+         * Published articles: as JSON with facets and snippets, at most 100 a page; as CSV or Parquet a row
+         *     for each article.
+         */
         get: operations["articles_list"];
         put?: never;
         /** Begins an article as a draft. */
@@ -263,6 +286,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/device-tables/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A table of the pages of devices and outlets, whole. Only where a gateway runs. */
+        get: operations["device_tables"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/editions": {
         parameters: {
             query?: never;
@@ -385,6 +425,74 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/map/layers": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Layers of lines and areas that the program carries, with their licences. */
+        get: operations["map_layers"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/map/layers/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The shapes of a layer. */
+        get: operations["map_layer"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/map/outlets": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Outlets with a place and how they stand; none where no gateway runs. */
+        get: operations["map_outlets"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/map/stations": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Stations of a day as the map shows them. */
+        get: operations["map_stations"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/me": {
         parameters: {
             query?: never;
@@ -472,6 +580,43 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/pictures": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Stores a picture for an article. PNG, JPEG or WebP of at most 8 MiB and 24 million pixels; what
+         *     is kept is made from the pixels alone, without place, camera or comments.
+         */
+        post: operations["pictures_create"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/pictures/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The widths in which a picture is stored. */
+        get: operations["pictures_one"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/places": {
         parameters: {
             query?: never;
@@ -498,6 +643,26 @@ export interface paths {
         };
         /** Plans with their measures and targets. */
         get: operations["plans"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/plans/{id}/measures": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Where a plan stands on a day as a table: a row for each indicator of each measure; a measure
+         *     without one has a row too.
+         */
+        get: operations["plan_measures"];
         put?: never;
         post?: never;
         delete?: never;
@@ -626,6 +791,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/search": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Measures, rules, places, articles and terms that hold what is asked, best first in each kind. */
+        get: operations["search"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/uploads": {
         parameters: {
             query?: never;
@@ -673,6 +855,20 @@ export interface components {
              * @example To read
              */
             title: string;
+        };
+        /** @description A GeoJSON collection (RFC 7946). */
+        Collection_OutletMark: {
+            /** @description Its features. */
+            features: components["schemas"]["Feature_OutletMark"][];
+            /** @description `FeatureCollection`. */
+            type: string;
+        };
+        /** @description A GeoJSON collection (RFC 7946). */
+        Collection_StationMark: {
+            /** @description Its features. */
+            features: components["schemas"]["Feature_StationMark"][];
+            /** @description `FeatureCollection`. */
+            type: string;
         };
         /** @description The id of something new. */
         Created: {
@@ -740,6 +936,47 @@ export interface components {
             title_en: string;
             /** @description Title in Chinese. */
             title_zh: string;
+        };
+        /** @description A point with what is known of it. */
+        Feature_OutletMark: {
+            geometry: components["schemas"]["Spot"];
+            /** @description An outlet. */
+            properties: {
+                /** @description When it was last heard, local time. */
+                heard?: string | null;
+                /** @description Its id. */
+                id: string;
+                /** @description Path of its page, without the language. */
+                page: string;
+                /** @description How it stands. */
+                standing: components["schemas"]["Standing"];
+            };
+            /** @description `Feature`. */
+            type: string;
+        };
+        /** @description A point with what is known of it. */
+        Feature_StationMark: {
+            geometry: components["schemas"]["Spot"];
+            /** @description A station on a day. */
+            properties: {
+                /** @description Its id. */
+                id: string;
+                /**
+                 * Format: int32
+                 * @description Level of the index, from 1.
+                 */
+                level?: number | null;
+                name_en: string;
+                name_zh: string;
+                /** @description Path of why, without the language. */
+                page: string;
+                /** @description Primary pollutants. */
+                primary: string;
+                /** @description The value as printed; absent without enough data. */
+                value?: string | null;
+            };
+            /** @description `Feature`. */
+            type: string;
         };
         /**
          * @description A role to give.
@@ -949,6 +1186,19 @@ export interface components {
              */
             total: number;
         };
+        /** @description A layer of lines or areas. */
+        MapLayer: {
+            /** @description City that it belongs to. */
+            city: string;
+            /** @description True for areas. */
+            closed: boolean;
+            /** @description What every map with it must show. */
+            credit: string;
+            /** @description Its id; its shapes are at `/api/v1/map/layers/{id}`. */
+            id: string;
+            /** @description Its licence. */
+            licence: string;
+        };
         /** @description Who is asking. */
         Me: {
             /** @description Token for the header `x-csrf-token` of requests that change something, with a session. */
@@ -1034,6 +1284,17 @@ export interface components {
             /** @description Why. */
             reason?: string;
         };
+        /** @description An outlet. */
+        OutletMark: {
+            /** @description When it was last heard, local time. */
+            heard?: string | null;
+            /** @description Its id. */
+            id: string;
+            /** @description Path of its page, without the language. */
+            page: string;
+            /** @description How it stands. */
+            standing: components["schemas"]["Standing"];
+        };
         /**
          * @description A person to add.
          * @example {
@@ -1058,6 +1319,13 @@ export interface components {
             id: string;
             login: string;
             name: string;
+        };
+        /** @description A stored picture. */
+        PictureDocument: {
+            /** @description Its id; an article names it as `picture.media`. */
+            picture: string;
+            /** @description The widths in which it is stored, widest first. */
+            widths: components["schemas"]["Width"][];
         };
         /** @description A problem as the API says it. */
         Problem: {
@@ -1147,6 +1415,56 @@ export interface components {
              */
             total: number;
         };
+        /** @description A point. */
+        Spot: {
+            /** @description Longitude and latitude in degrees, WGS 84. */
+            coordinates: number[];
+            /** @description `Point`. */
+            type: string;
+        };
+        /**
+         * @description How an outlet stands.
+         * @enum {string}
+         */
+        Standing: "attained" | "needs-judgement" | "exceeded" | "heard" | "silent";
+        /** @description A station on a day. */
+        StationMark: {
+            /** @description Its id. */
+            id: string;
+            /**
+             * Format: int32
+             * @description Level of the index, from 1.
+             */
+            level?: number | null;
+            name_en: string;
+            name_zh: string;
+            /** @description Path of why, without the language. */
+            page: string;
+            /** @description Primary pollutants. */
+            primary: string;
+            /** @description The value as printed; absent without enough data. */
+            value?: string | null;
+        };
+        /** @description A picture in one width. */
+        Width: {
+            /** @description `image/jpeg` or `image/png`. */
+            content_type: string;
+            /**
+             * Format: int32
+             * @description Pixels down.
+             */
+            height: number;
+            /**
+             * @description Where it is served, for ever.
+             * @example /media/0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef
+             */
+            url: string;
+            /**
+             * Format: int32
+             * @description Pixels across.
+             */
+            width: number;
+        };
         /** @description Why an article is withdrawn. */
         WithdrawBody: {
             /**
@@ -1190,7 +1508,7 @@ export interface operations {
                 format?: "json" | "csv" | "parquet";
                 /** @description Page, from 1. */
                 page?: number;
-                /** @description Rows a page. */
+                /** @description Rows a page: at most 1000, in CSV and Parquet 100000. */
                 per_page?: number;
             };
             header?: never;
@@ -1254,7 +1572,7 @@ export interface operations {
                 format?: "json" | "csv" | "parquet";
                 /** @description Page, from 1. */
                 page?: number;
-                /** @description Rows a page. */
+                /** @description Rows a page: at most 1000, in CSV and Parquet 100000. */
                 per_page?: number;
             };
             header?: never;
@@ -1318,7 +1636,7 @@ export interface operations {
                 format?: "json" | "csv" | "parquet";
                 /** @description Page, from 1. */
                 page?: number;
-                /** @description Rows a page. */
+                /** @description Rows a page: at most 1000, in CSV and Parquet 100000. */
                 per_page?: number;
             };
             header?: never;
@@ -1356,6 +1674,78 @@ export interface operations {
             };
         };
     };
+    air_ledger: {
+        parameters: {
+            query?: {
+                /**
+                 * @description City; the first one if not given.
+                 * @example linxi
+                 */
+                city?: string;
+                /**
+                 * @description Year; the last one with data if not given.
+                 * @example 2024
+                 */
+                year?: string;
+                /**
+                 * @description Indicator with an annual limit.
+                 * @example PM2.5
+                 */
+                indicator?: string;
+                /**
+                 * @description Target; the plan's or the limit in force if not given.
+                 * @example 30.0
+                 */
+                target?: string;
+                /**
+                 * @description `days`, the dearest first, or `stations`.
+                 * @example days
+                 */
+                part?: string;
+                /** @description Only what was known at this moment: a day or an RFC 3339 time. */
+                known?: string;
+                /** @description What the table comes as. */
+                format?: "json" | "csv" | "parquet";
+                /** @description Page, from 1. */
+                page?: number;
+                /** @description Rows a page: at most 1000, in CSV and Parquet 100000. */
+                per_page?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Days or stations */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Rows"];
+                };
+            };
+            /** @description A parameter cannot be understood */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No such city, indicator or data */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     articles_list: {
         parameters: {
             query?: {
@@ -1381,6 +1771,11 @@ export interface operations {
                 status?: string;
                 /** @description Document or index number. */
                 number?: string;
+                /**
+                 * @description Released in this year.
+                 * @example 2026
+                 */
+                year?: string;
                 /** @description Released on or after this day. */
                 from?: string;
                 /** @description Released on or before this day. */
@@ -1389,9 +1784,11 @@ export interface operations {
                 measure?: string;
                 /** @description `date` or `relevance`. */
                 order?: string;
+                /** @description What the table comes as. */
+                format?: "json" | "csv" | "parquet";
                 /** @description Page, from 1. */
                 page?: number;
-                /** @description Articles a page. */
+                /** @description Rows a page: at most 1000, in CSV and Parquet 100000. */
                 per_page?: number;
             };
             header?: never;
@@ -2211,6 +2608,65 @@ export interface operations {
             };
         };
     };
+    device_tables: {
+        parameters: {
+            query?: {
+                /** @description Which device; `devices` needs none */
+                mn?: string;
+                /** @description Which outlet, for `hours` */
+                outlet?: string;
+                /** @description Part of an MN or outlet, for `devices` */
+                q?: string;
+                /** @description Only what was known at this moment: a day or an RFC 3339 time */
+                known?: string;
+                /** @description What the table comes as. */
+                format?: "json" | "csv" | "parquet";
+                /** @description Page, from 1. */
+                page?: number;
+                /** @description Rows a page: at most 1000, in CSV and Parquet 100000. */
+                per_page?: number;
+            };
+            header?: never;
+            path: {
+                /**
+                 * @description `devices`, `properties`, `values`, `received`, `hours`, `findings` or `commands`
+                 * @example devices
+                 */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The table */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Rows"];
+                };
+            };
+            /** @description A parameter cannot be understood */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No such table or device, or no gateway runs here */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     rules_editions: {
         parameters: {
             query?: never;
@@ -2286,7 +2742,7 @@ export interface operations {
                 format?: "json" | "csv" | "parquet";
                 /** @description Page, from 1. */
                 page?: number;
-                /** @description Rows a page. */
+                /** @description Rows a page: at most 1000, in CSV and Parquet 100000. */
                 per_page?: number;
             };
             header?: never;
@@ -2648,6 +3104,146 @@ export interface operations {
                 };
             };
             /** @description No such key of yours */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    map_layers: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Layers */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MapLayer"][];
+                };
+            };
+        };
+    };
+    map_layer: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @example rivers */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The layer, as GeoJSON */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/geo+json": Record<string, never>;
+                };
+            };
+            /** @description No such layer */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    map_outlets: {
+        parameters: {
+            query?: {
+                /** @description Only what was known at this moment: a day or an RFC 3339 time. */
+                known?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Outlets, as GeoJSON */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/geo+json": components["schemas"]["Collection_OutletMark"];
+                };
+            };
+            /** @description A parameter cannot be understood */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    map_stations: {
+        parameters: {
+            query?: {
+                /**
+                 * @description City; the first one if not given.
+                 * @example linxi
+                 */
+                city?: string;
+                /**
+                 * @description Day; the last one with data if not given.
+                 * @example 2024-02-01
+                 */
+                at?: string;
+                /**
+                 * @description `AQI` or an indicator with a scale.
+                 * @example AQI
+                 */
+                layer?: string;
+                /** @description Only what was known at this moment: a day or an RFC 3339 time. */
+                known?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Stations with a place, as GeoJSON */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/geo+json": components["schemas"]["Collection_StationMark"];
+                };
+            };
+            /** @description A parameter cannot be understood */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No such city, layer or data */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -3029,6 +3625,108 @@ export interface operations {
             };
         };
     };
+    pictures_create: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description The bytes of the file */
+        requestBody: {
+            content: {
+                "application/octet-stream": number[];
+            };
+        };
+        responses: {
+            /** @description Stored */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PictureDocument"];
+                };
+            };
+            /** @description The picture is damaged */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Nobody is signed in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many bytes or pixels */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not PNG, JPEG or WebP */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    pictures_one: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @example 0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The picture */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PictureDocument"];
+                };
+            };
+            /** @description No such picture */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     places: {
         parameters: {
             query?: {
@@ -3041,7 +3739,7 @@ export interface operations {
                 format?: "json" | "csv" | "parquet";
                 /** @description Page, from 1. */
                 page?: number;
-                /** @description Rows a page. */
+                /** @description Rows a page: at most 1000, in CSV and Parquet 100000. */
                 per_page?: number;
             };
             header?: never;
@@ -3086,6 +3784,64 @@ export interface operations {
                 };
                 content: {
                     "application/json": Record<string, never>[];
+                };
+            };
+        };
+    };
+    plan_measures: {
+        parameters: {
+            query?: {
+                /**
+                 * @description The day; today if not given.
+                 * @example 2024-09-30
+                 */
+                on?: string;
+                /** @description Only what was known at this moment: a day or an RFC 3339 time. */
+                known?: string;
+                /** @description What the table comes as. */
+                format?: "json" | "csv" | "parquet";
+                /** @description Page, from 1. */
+                page?: number;
+                /** @description Rows a page: at most 1000, in CSV and Parquet 100000. */
+                per_page?: number;
+            };
+            header?: never;
+            path: {
+                /**
+                 * @description Plan
+                 * @example linxi-sim
+                 */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Measures and indicators */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Rows"];
+                };
+            };
+            /** @description A parameter cannot be understood */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No such plan */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -3319,7 +4075,7 @@ export interface operations {
                 format?: "json" | "csv" | "parquet";
                 /** @description Page, from 1. */
                 page?: number;
-                /** @description Rows a page. */
+                /** @description Rows a page: at most 1000, in CSV and Parquet 100000. */
                 per_page?: number;
             };
             header?: never;
@@ -3448,6 +4204,47 @@ export interface operations {
             };
             /** @description No such instrument */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    search: {
+        parameters: {
+            query: {
+                /**
+                 * @description Words, Chinese or English; Chinese is segmented.
+                 * @example 扬尘
+                 */
+                q: string;
+                /** @description What the table comes as. */
+                format?: "json" | "csv" | "parquet";
+                /** @description Page, from 1. */
+                page?: number;
+                /** @description Rows a page: at most 1000, in CSV and Parquet 100000. */
+                per_page?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What was found */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Rows"];
+                };
+            };
+            /** @description A parameter cannot be understood */
+            400: {
                 headers: {
                     [name: string]: unknown;
                 };

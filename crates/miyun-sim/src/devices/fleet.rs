@@ -200,17 +200,13 @@ impl Device {
         Acts::new(self.clone(), start, Random::new(self.seed))
     }
 
-    /// Where it stands: longitude and latitude in degrees (WGS 84), spread evenly over the city like
-    /// the seeds of a sunflower.
+    /// Where it stands: longitude and latitude in degrees (WGS 84), spread over the city without
+    /// clumps (Roberts' R2 sequence).
     #[must_use]
     pub fn position(&self) -> (f64, f64) {
         let n = self.number as f64;
-        let reach = 0.1 * (n * 0.618_034).fract().sqrt();
-        let turn = n * 2.399_963;
-        (
-            118.04 + reach * turn.cos() / 0.766,
-            39.97 + reach * turn.sin(),
-        )
+        let (x, y) = ((n * 0.754_877_67).fract(), (n * 0.569_840_29).fract());
+        (117.92 + 0.24 * x, 39.88 + 0.18 * y)
     }
 }
 
