@@ -23,6 +23,7 @@ pub mod problem;
 pub mod registry;
 pub mod report;
 pub mod rules;
+pub mod said;
 pub mod server;
 pub mod shell;
 pub mod show;
