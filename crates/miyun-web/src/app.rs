@@ -190,7 +190,7 @@ pub fn app(platform: Arc<Platform>, doors: Doors) -> Router {
         .merge(jobs::routes())
         .merge(api::routes())
         .with_state(Arc::clone(&platform))
-        .merge(doors.routes());
+        .merge(doors.routes().layer(from_fn(crate::pack::squeeze)));
     let uploads = api::upload_routes(Arc::clone(&platform));
     crate::server::router_with(Arc::clone(&platform.site), extra)
         .layer(RequestBodyLimitLayer::new(BODY_LEN_MAX))
@@ -222,7 +222,7 @@ async fn guarded(request: Request, next: Next) -> Response {
     for (name, value) in [
         (header::CONTENT_SECURITY_POLICY, crate::server::POLICY),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-        (header::REFERRER_POLICY, "no-referrer"),
+        (header::REFERRER_POLICY, crate::server::REFERRER),
     ] {
         response
             .headers_mut()

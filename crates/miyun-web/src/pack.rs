@@ -296,6 +296,40 @@ pub async fn keep(State(pages): State<Pages>, request: Request, next: Next) -> R
     answer
 }
 
+/// Packs pages that are made anew for every reader who is not signed in. A page for one person is
+/// left as it is: its length would tell a stranger about its tokens.
+pub async fn squeeze(request: Request, next: Next) -> Response {
+    let anyone = request.method() == Method::GET
+        && preferences(request.headers()).is_some()
+        && !request.headers().contains_key(header::AUTHORIZATION);
+    let coding = accepts(request.headers());
+    let asked = request.headers().get(header::IF_NONE_MATCH).cloned();
+    let (mut parts, body) = next.run(request).await.into_parts();
+    let kind = parts.headers.get(header::CONTENT_TYPE).filter(|k| {
+        anyone
+            && parts.status == StatusCode::OK
+            && k.as_bytes().starts_with(b"text/html")
+            && !parts.headers.contains_key(header::CONTENT_ENCODING)
+            && !parts.headers.contains_key(header::SET_COOKIE)
+    });
+    let Some(kind) = kind.cloned() else {
+        return Response::from_parts(parts, body);
+    };
+    let Ok(bytes) = to_bytes(body, LARGEST).await else {
+        return StatusCode::INTERNAL_SERVER_ERROR.into_response();
+    };
+    let Ok(packed) = tokio::task::spawn_blocking(move || Packed::of(kind, bytes, false)).await
+    else {
+        return StatusCode::INTERNAL_SERVER_ERROR.into_response();
+    };
+    parts.headers.remove(header::CONTENT_LENGTH);
+    let mut answer = packed.answer(coding, asked.as_ref());
+    for (name, value) in &parts.headers {
+        answer.headers_mut().entry(name).or_insert(value.clone());
+    }
+    answer
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

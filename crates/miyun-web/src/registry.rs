@@ -245,5 +245,5 @@ pub fn standalone(desk: Arc<Desk>) -> Router {
         )
         .layer(set("content-security-policy", "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"))
         .layer(set("x-content-type-options", "nosniff"))
-        .layer(set("referrer-policy", "no-referrer"))
+        .layer(set("referrer-policy", crate::server::REFERRER))
 }

@@ -16,6 +16,7 @@ pub fn unit(lang: Lang, id: &str) -> &str {
         "ng/m3" => "ng/m³",
         "degC" => "°C",
         "d" => tr(lang, "天", "d"),
+        "h" => tr(lang, "小时", "h"),
         "1" => "",
         other => other,
     }

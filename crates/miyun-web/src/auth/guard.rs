@@ -267,6 +267,7 @@ pub async fn who(State(p): Shared, mut request: Request, next: Next) -> Response
             name: u.name.clone(),
             writes: v.may(Op::Write, Area::Articles),
             approves: v.may(Op::Decide, Area::Articles),
+            keeps: v.may(Op::Manage, Area::Admin),
             csrf: v.csrf.clone(),
         });
     }

@@ -193,7 +193,7 @@ pub(super) async fn list(
         } }
         p { a href="/api/v1/roots" { (tr(l, "各日的根", "Roots of closed days")) } }
         form.inline method="get" { label { (tr(l, "查找", "Search")) " " input type="search" name="q" value=(search); } button { (tr(l, "显示", "Show")) } }
-        div.scroll { table {
+        div.scroll tabindex="0" { table {
             caption { (tr(l, "按设备编号", "By MN")) }
             (head(l, &[("设备编号 MN", "MN", false), ("对象", "Outlet", false), ("系统", "System", false), ("登记", "Register", false), ("最后通信", "Last heard", false), ("数据时间", "Data of", false), ("延迟", "Lag", true), ("24 小时获取率", "Came in 24 h", true), ("不符合项", "Findings", true), ("待答", "Questions", true)]))
             tbody { @for d in all.iter().skip((at - 1) * PAGE).take(PAGE) {
@@ -249,17 +249,17 @@ pub(super) async fn device(
         @if let Some(o) = subject { p { a href=(v.link(&format!("/outlets/{}", encode(o)))) { (tr(l, "排放口", "Outlet")) " " (o) } } }
         @if !d.proposals.is_empty() {
             h2 { (tr(l, "网关的提问，等人确认", "What the gateway asks; a person decides")) }
-            div.scroll { table { (head(l, &[("属性", "Property", false), ("建议值", "Proposed", false), ("依据", "From", false), ("如何确认", "How to confirm", false)]))
+            div.scroll tabindex="0" { table { (head(l, &[("属性", "Property", false), ("建议值", "Proposed", false), ("依据", "From", false), ("如何确认", "How to confirm", false)]))
                 tbody { @for p in &d.proposals { tr { th scope="row" { (p.property) } td { (p.value) } td { (p.why) } td.code { "miyun gateway set " (d.mn) " " (p.property) "=" (p.value) " --by NAME --why ..." } } } } } }
         }
         h2 { (tr(l, "登记的属性", "What is registered")) }
-        div.scroll { table { (head(l, &[("属性", "Property", false), ("值", "Value", false), ("自", "From", false), ("谁", "Who", false)]))
-            tbody { @for (p, values) in &d.properties { @for x in values.iter().rev() { tr { th scope="row" { (p) } td { @if matches!(p, Property::Key | Property::Password) { "•••" } @else { (x.value) } } td { (time(&hub, x.from_ms / 1_000)) } td { (x.by) } } } } } } }
+        div.scroll tabindex="0" { table { (head(l, &[("属性", "Property", false), ("值", "Value", false), ("自", "From", false), ("谁", "Who", false)]))
+            tbody { @for (p, values) in &d.properties { @for x in values.iter().rev() { tr { th scope="row" { (p) } td { @if matches!(p, Property::Key | Property::Password) { "•••" } @else { (x.value) } } td { @if x.from_ms > 0 { (time(&hub, x.from_ms / 1_000)) } @else { (tr(l, "一开始", "the beginning")) } } td { (x.by) } } } } } } }
         h2 { (tr(l, "最新数据", "Latest values")) }
-        div.scroll { table { (head(l, &[("因子", "Factor", false), ("项", "Item", false), ("时段", "Span", false), ("值", "Value", true), ("单位", "Unit", false), ("标记", "Flag", false), ("时间", "Time", false)]))
+        div.scroll tabindex="0" { table { (head(l, &[("因子", "Factor", false), ("项", "Item", false), ("时段", "Span", false), ("值", "Value", true), ("单位", "Unit", false), ("标记", "Flag", false), ("时间", "Time", false)]))
             tbody { @for ((code, attribute, span), x) in &s.values {
                 @let unit = judge::unit_of(hub.book, &d, code, x.label_s * 1_000);
-                tr { th scope="row" { (factor(l, &hub, code)) } td { (attribute) } td { (span.as_str()) } td.n { (miyun_core::Decimal::new(x.micro, 6).normalize()) }
+                tr { th scope="row" { (factor(l, &hub, code)) } td { (attribute) } td { (tr(l, match span.as_str() { "real-time" => "实时", "minute" => "分钟", "hour" => "小时", "day" => "日", other => other }, span.as_str())) } td.n { (miyun_core::Decimal::new(x.micro, 6).normalize()) }
                     td { @match (&x.unit, unit) { (Some(u), _) => (u), (None, Some((u, assumed))) => { (u) @if assumed { " " span.soft { (tr(l, "（标准默认，未登记）", "(the standard's default, not registered)")) } } } (None, None) => "–" } }
                     td { (flag(l, &hub, x.flag)) } td { (time(&hub, x.label_s)) } }
             } } } }
@@ -271,7 +271,7 @@ pub(super) async fn device(
             ul { @for (code, n) in &s.findings { li { (finding(code).map_or((*code).to_owned(), |f| f.words(l).to_owned())) ": " (n) } } }
         }
         h2 { (tr(l, "命令", "Commands")) }
-        div.scroll { table { (head(l, &[("时间", "When", false), ("经过", "What happened", false)]))
+        div.scroll tabindex="0" { table { (head(l, &[("时间", "When", false), ("经过", "What happened", false)]))
             tbody { @for line in lines.iter().rev().take(40) { tr { td { (time(&hub, line.at_ms / 1_000)) } td { (step(l, &line.what)) } } } } } }
         @let of = format!("?mn={}", encode(&d.mn));
         (files(&v, &[("values", &of, "最新数据", "Latest values"), ("received", &of, "按小时的数据到达率", "Share of data received, by hour"), ("hours", &of, "小时均值判定", "Hours judged"), ("properties", &of, "登记的属性", "What is registered"), ("findings", &of, "不符合标准之处", "What its frames break"), ("commands", &of, "命令", "Commands")]))
@@ -355,7 +355,7 @@ fn judged_table(v: &View, hub: &Hub, judged: &[Judged]) -> Markup {
             p { (tr(l, "没有可判定的小时均值：需要小时数据（2061）并登记因子对应的指标（indicator.因子）。", "No hour to judge: it takes hour data (2061) and the indicator of each factor in the register (indicator.FACTOR).")) }
         } @else {
             p { (match l { Lang::Zh => format!("{} 个小时值，{over} 个超过限值。", judged.len()), Lang::En => format!("{} hour values, {over} above the limit.", judged.len()) }) }
-            div.scroll { table { (head(l, &[("小时", "Hour", false), ("指标", "Indicator", false), ("值", "Value", true), ("限值", "Limit", true), ("单位", "Unit", false), ("结论", "Verdict", false), ("依据", "Rule", false)]))
+            div.scroll tabindex="0" { table { (head(l, &[("小时", "Hour", false), ("指标", "Indicator", false), ("值", "Value", true), ("限值", "Limit", true), ("单位", "Unit", false), ("结论", "Verdict", false), ("依据", "Rule", false)]))
                 tbody { @for j in judged.iter().take(96) { tr {
                     th scope="row" { (time(hub, j.label_s)) } td { (j.indicator) } td.n { (j.value) } td.n { (j.limit.map_or("–".into(), |x| x.to_string())) } td { (j.unit) }
                     td { (outcome(l, j.outcome)) }

@@ -111,7 +111,7 @@ fn show_list(p: &Platform, view: &View, v: &Viewer, all: &[Job], wrong: Option<&
             }
         }
         @if all.is_empty() { p { (view.tr("还没有任务。", "No jobs yet.")) } } @else {
-            div.scroll { table {
+            div.scroll tabindex="0" { table {
                 thead { tr { th scope="col" { (view.tr("任务", "Job")) } th scope="col" { (view.tr("状态", "State")) } th scope="col" { (view.tr("进度", "Progress")) } th scope="col" { (view.tr("开始", "Asked for")) } } }
                 tbody { @for j in all { @let (class, state) = word(lang, j.state); tr {
                     th scope="row" { a href=(view.link(&format!("/jobs/{}", j.id))) { (name(lang, &j.what)) } }
@@ -241,7 +241,7 @@ fn result(view: &View, r: &Value) -> Markup {
         } } }
         @if let Some(o) = r["report"].as_object() { dl { @for (k, v) in o { dt { (k) } dd { (text(v)) } } } }
         @if let Some(problems) = r["problems"].as_array().filter(|x| !x.is_empty()) { ul { @for x in problems { li { (text(x)) } } } }
-        @if let Some(rows) = rows { div.scroll { table {
+        @if let Some(rows) = rows { div.scroll tabindex="0" { table {
             thead { tr { @for c in &columns { th scope="col" { (c) } } } }
             tbody { @for row in rows.iter().take(500) { tr { @for c in &columns { td { (text(&row[c.as_str()])) } } } } }
         } } }

@@ -12,7 +12,8 @@ use miyun_core::MeasureId;
 use miyun_core::text::Lang;
 use miyun_plan::MeasureStatus;
 use miyun_store::{
-    Article, ArticleId, ArticleText, ArticleVersion, MediaId, PersonId, TextStatus, VersionState,
+    Article, ArticleContent, ArticleId, ArticleText, ArticleVersion, MediaId, PersonId, TextStatus,
+    VersionState,
 };
 
 use super::articles::{coverage, region, released, status, store, topic, tracked};
@@ -151,7 +152,7 @@ async fn one(site: &Arc<Site>, view: &View, name: &str) -> Result<(Shown, bool),
         None => Vec::new(),
     };
     let url = format!("/articles/{}@{}", article.id, v.version);
-    let simulated = site.plans.iter().all(|p| p.simulated);
+    let simulated = simulated(site, c);
     let body = html! {
         p.crumbs { a href=(view.link("/articles")) { (view.tr("文章与政策", "Articles and policies")) } }
         div.article {
@@ -205,6 +206,17 @@ async fn one(site: &Arc<Site>, view: &View, name: &str) -> Result<(Shown, bool),
         }
     };
     Ok((Shown::new(text.title.clone(), simulated, body), false))
+}
+
+/// True if the article is about a place that a simulator made.
+fn simulated(site: &Site, c: &ArticleContent) -> bool {
+    let places = site.lake().subjects();
+    let made = |r: &String| {
+        places
+            .iter()
+            .any(|s| s.simulated && s.jurisdiction.as_str() == *r)
+    };
+    c.regions.iter().any(made)
 }
 
 fn cut(text: &str) -> String {
@@ -414,7 +426,7 @@ pub(super) async fn difference(
             @if !new.note.is_empty() { p.note { (new.note) } }
             div lang=(tag(y.lang)) { (diff::render(&changes, view.tr("新增", "added"), view.tr("删去", "removed"))) }
         };
-        Ok(Shown::new(title, site.plans.iter().all(|p| p.simulated), body))
+        Ok(Shown::new(title, simulated(&site, &new.content), body))
     }
     .await;
     super::finish(&view, made)

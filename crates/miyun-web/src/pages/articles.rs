@@ -271,7 +271,11 @@ fn facet(
 
 /// Released and how long ago.
 pub(super) fn released(view: &View, at: Timestamp, now: Timestamp) -> Markup {
-    html! { time datetime=(at) title=(when::exact(at)) { (when::ago(view.lang, at, now)) } " " span.soft { (when::exact(at)) } }
+    let exact = when::exact(at);
+    html! { @match when::ago(view.lang, at, now) {
+        Some(ago) => { time datetime=(at) { (ago) } " " span.soft { (exact) } }
+        None => time datetime=(at) { (exact) },
+    } }
 }
 
 fn hit(site: &Site, view: &View, h: &Hit, now: Timestamp) -> Markup {

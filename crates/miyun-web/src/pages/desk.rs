@@ -37,11 +37,21 @@ fn writer(view: &View) -> Result<PersonId, Failure> {
     }
 }
 
+/// Sends somebody whom nobody knows to the sign-in, and back here afterwards.
+fn sign_in(view: &View) -> Response {
+    let prefix = crate::shell::prefix(view.lang);
+    let back = crate::shell::encode(&format!("{prefix}{}", view.path));
+    Redirect::to(&format!("{prefix}/sign-in?back={back}")).into_response()
+}
+
 fn csrf(view: &View) -> Markup {
     html! { input type="hidden" name="csrf" value=(view.reader.as_ref().map_or("", |r| r.csrf.as_str())); }
 }
 
 pub(super) async fn desk(State(site): State<Arc<Site>>, view: View) -> Response {
+    if view.reader.is_none() {
+        return sign_in(&view);
+    }
     let made: Result<Shown, Failure> = async {
         let me = person(&view)?;
         let s = store(&site)?;
@@ -64,6 +74,13 @@ pub(super) async fn desk(State(site): State<Arc<Site>>, view: View) -> Response 
         let title = view.tr("工作台", "Desk");
         let body = html! {
             h1 { (title) @if let Some(r) = &view.reader { " · " (r.name) } }
+            p { a href=(view.link("/account")) { (view.tr("账户与密钥", "Account and keys")) }
+                @if writes {
+                    " · " a href=(view.link("/proposals")) { (view.tr("待复核", "Waiting for a second person")) }
+                    " · " a href=(view.link("/jobs")) { (view.tr("任务", "Jobs")) }
+                }
+                @if view.reader.as_ref().is_some_and(|r| r.keeps) { " · " a href=(view.link("/admin")) { (view.tr("管理", "Administration")) } }
+            }
             @if writes {
                 h2 { (view.tr("文章", "Articles")) }
                 p { a.button href=(view.link("/desk/articles/new")) { (view.tr("写一篇", "Write one")) } }
@@ -159,6 +176,9 @@ pub(super) async fn edit(
     view: View,
     Path((_, id)): Path<(String, String)>,
 ) -> Response {
+    if view.reader.is_none() {
+        return sign_in(&view);
+    }
     let made: Result<Shown, Failure> = async {
         writer(&view)?;
         if id == "new" {

@@ -89,7 +89,8 @@ fn page(site: &Site, view: &View, q: &Params, latest: &[Article]) -> Result<Show
             section aria-labelledby="attention" {
                 h2 id="attention" { (view.tr("需要关注", "Needs attention")) }
                 @let items = attention::items(&status, air.as_deref(), 5);
-                @if items.is_empty() { p.soft { (view.tr("没有落后的措施，近 30 天没有重污染。", "No measure is behind, and none of the last 30 days was heavily polluted.")) } }
+                @if air.is_none() { p.soft { (view.tr("尚无可判定的数据。", "No data to judge yet.")) } }
+                @else if items.is_empty() { p.soft { (view.tr("没有落后的措施，近 30 天没有重污染。", "No measure is behind, and none of the last 30 days was heavily polluted.")) } }
                 ul.attention { @for i in &items { li {
                     span class={ "verdict " (i.class) } aria-hidden="true" { (i.sign) } " "
                     a href=(view.link(&i.link)) { (i.text.get(view.lang)) }
@@ -211,10 +212,10 @@ pub(super) fn card(
             @if let Some(ev) = air { (course(ev, i)) } }
         p { (standing(lang, i.standing)) @if let Some(t) = i.target { " · " (view.tr("目标", "target")) " " (sign) " " (t) " " (unit) } }
         @if let (Some(v), Some(t)) = (value, i.target) { @if show::float(t) > 0.0 && i.standing < Standing::NoData { (pace(view, i, show::float(v), show::float(t))) } }
-        p.soft.words { (i.words.get(lang).replace("ug/m3", "µg/m³")) }
+        p.soft.words { (crate::said::units(lang, i.words.get(lang))) }
         p.soft {
             a href=(view.link(&format!("/plan/{}/{}", plan.id, m.measure.row))) { (view.tr("措施 ", "measure ")) (m.measure.row) } " · "
-            @if i.target_clause.is_empty() { span lang="en" { (citation(plan, &i.indicator.citation)) } } @else { (clause(view, &i.target_clause)) }
+            @if i.target_clause.is_empty() { (citation(plan, lang, &i.indicator.citation)) } @else { (clause(view, &i.target_clause)) }
             @if !i.indicator.verified { " · " (view.tr("目标未核实", "target not verified")) }
         }
     }
@@ -250,14 +251,15 @@ fn pace(view: &View, i: &IndicatorStatus, value: f64, target: f64) -> Markup {
 /// A limit's clause as a link into the rulebook: `gb-3095-2026#table-1 (4.1)`.
 pub(super) fn clause(view: &View, text: &str) -> Markup {
     let (id, _) = text.split_once(", ").unwrap_or((text, ""));
-    html! { a href=(view.link(&format!("/rules/{id}"))) { (text) } }
+    html! { a href=(view.link(&format!("/rules/{id}"))) { (crate::said::clause(view.lang, text)) } }
 }
 
-fn citation(plan: &Plan, key: &str) -> String {
+/// The title of a citation of the plan.
+pub(super) fn citation<'p>(plan: &'p Plan, lang: Lang, key: &str) -> &'p str {
     plan.citations
         .iter()
         .find(|c| c.0 == key)
-        .map_or(String::new(), |c| c.1.clone())
+        .map_or("", |c| c.1.get(lang))
 }
 
 /// The last 24 months of what an indicator counts, as a small line.
@@ -276,12 +278,18 @@ fn course(ev: &AirEvaluation, i: &IndicatorStatus) -> Markup {
         }
         None => monthly_counts(ev, i.indicator.indicator.as_str()),
     };
+    if values.is_empty() {
+        return html! {};
+    }
     let target = item.and(i.target).map(show::float);
     sparkline(&values, target)
 }
 
-/// Good days in percent, or heavy days, by month.
+/// Good days in percent, or heavy days, by month; nothing for what is not counted by the index.
 pub(super) fn monthly_counts(ev: &AirEvaluation, indicator: &str) -> Vec<Option<f64>> {
+    if !["good-day-ratio", "good-days", "heavy-days"].contains(&indicator) {
+        return Vec::new();
+    }
     let end = ev.range().end;
     let mut out: Vec<(i16, i8, u32, u32)> = Vec::new();
     for (d, index) in ev.city.indices.iter().enumerate().take(end) {
@@ -411,7 +419,7 @@ fn districts(view: &View, ev: &AirEvaluation, q: &Params) -> Markup {
         } }
         @if tiles.is_empty() { p { a href=(view.link("/map")) { (view.tr("站点地图", "Map of the stations")) } } } @else {
         figure.chart.tiles {
-            svg viewBox={ "0 0 " (px(f64::from(columns) * SIDE)) " " (px(f64::from(rows) * SIDE)) } role="group" aria-label=(view.tr("各区方格图，数值见下表", "Squares of the districts; the table below has the values")) {
+            svg viewBox={ "0 0 " (px(f64::from(columns) * SIDE)) " " (px(f64::from(rows) * SIDE)) } width=(px(f64::from(columns) * SIDE * 1.15)) role="group" aria-label=(view.tr("各区方格图，数值见下表", "Squares of the districts; the table below has the values")) {
                 @for t in tiles {
                     @let (x, y) = (f64::from(t.column) * SIDE, f64::from(t.row) * SIDE);
                     @let top = highest(ev, k, &t.name);
@@ -425,12 +433,12 @@ fn districts(view: &View, ev: &AirEvaluation, q: &Params) -> Markup {
                 }
             }
             figcaption { (match lang {
-                Lang::Zh => format!("{name}，今年以来，每格为该区数值最高的站点（{unit}）；× 为超过限值。方格只表示相对位置，不是区界。"),
-                Lang::En => format!("{name} this year so far; each square shows the highest of its stations ({unit}); × above the limit. Squares give relative places, not boundaries."),
+                Lang::Zh => format!("{name}，今年以来，每格为该区数值最高的站点（{unit}）；限值 {}，× 为超过限值。方格只表示相对位置，不是区界。", show::value(limit)),
+                Lang::En => format!("{name} this year so far; each square shows the highest of its stations ({unit}). The limit is {}, × is above it. Squares give relative places, not boundaries.", show::value(limit)),
             }) }
             @if let Some(c) = &classes { ul.scale aria-label=(view.tr("图例", "Legend")) {
                 @for (class, words) in c.bounds() { li { svg viewBox="0 0 16 16" width="16" height="16" aria-hidden="true" { rect class={ "c" (class) } x="1" y="1" width="14" height="14" rx="2" {} } " " (words) } }
-                li { (unit) @if let Some(l) = limit { " · " (view.tr("限值", "limit")) " " (l) } " · " (view.tr("深色低，浅色高", "dark is low, light is high")) }
+                li { (unit) " · " (view.tr("深色低，浅色高", "dark is low, light is high")) }
             } }
             details { summary { (view.tr("数据表", "Table")) }
                 table { thead { tr { th scope="col" { (view.tr("区", "District")) } th scope="col" { (view.tr("站点", "Station")) } th.n scope="col" { (name) " (" (unit) ")" } } }
@@ -489,7 +497,7 @@ fn table(view: &View, plan: &Plan, s: &PlanStatus, q: &Params) -> Markup {
             @if !rows.is_empty() {
                 div.scroll tabindex="0" { table.plan {
                     caption { (chapter.title.get(lang)) }
-                    thead { tr { th scope="col" { "#" } th scope="col" { (view.tr("措施", "Measure")) } th scope="col" { (view.tr("牵头", "Lead")) } th scope="col" { (view.tr("状态", "Status")) } th scope="col" { (view.tr("说明", "In words")) } } }
+                    thead { tr { th.row scope="col" { "#" } th.what scope="col" { (view.tr("措施", "Measure")) } th scope="col" { (view.tr("牵头", "Lead")) } th scope="col" { (view.tr("状态", "Status")) } th scope="col" { (view.tr("说明", "In words")) } } }
                     tbody { @for m in rows { tr id={ "m" (m.measure.row) } {
                         td { (m.measure.row) }
                         th scope="row" { a href=(view.link(&format!("/plan/{}/{}", plan.id, m.measure.row))) { (m.measure.title.get(lang)) } br; span.soft { (m.measure.text.get(lang)) } }
@@ -505,7 +513,7 @@ fn table(view: &View, plan: &Plan, s: &PlanStatus, q: &Params) -> Markup {
 
 fn reason(view: &View, m: &MeasureStatus) -> Markup {
     html! {
-        @for i in &m.indicators { p { (show::indicator(view.lang, i.indicator.indicator.as_str())) ": " (i.words.get(view.lang).replace("ug/m3", "µg/m³")) } }
+        @for i in &m.indicators { p { (show::indicator(view.lang, i.indicator.indicator.as_str())) ": " (crate::said::units(view.lang, i.words.get(view.lang))) } }
         @if let Some(n) = m.measure.needs.as_ref().filter(|_| m.indicators.is_empty()) { span.soft { (view.tr("需要的证据：", "Evidence it needs: ")) (n.get(view.lang)) } }
     }
 }

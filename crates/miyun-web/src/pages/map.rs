@@ -105,7 +105,7 @@ pub(super) fn page(site: &Site, view: &View, q: &Params) -> Result<Shown, Failur
             Some(other) => {
                 @let then = site.law_of_day(&city, other, &view.known)?;
                 @let before = super::map::marks(&then, layer_again(&ev, &then, layer), other);
-                div.split {
+                div.split.even {
                     section { h2 { (show::day(view.lang, other)) } (drawing(view, &city, &before, layer, other, &[])) }
                     section { h2 { (show::day(view.lang, day)) } (drawing(view, &city, &marks, layer, day, &[])) }
                 }

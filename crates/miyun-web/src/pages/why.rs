@@ -13,8 +13,8 @@ use miyun_core::{Assessment, Date, Decimal, Subject};
 use miyun_lake::{Request, Row};
 use miyun_store::{FigureKey, PublishedFigure};
 
-use crate::derivation::{role, sentence};
 use crate::failure::Failure;
+use crate::said::{clause, say};
 use crate::server::{Params, Shown};
 use crate::shell::View;
 use crate::show;
@@ -120,7 +120,7 @@ fn page(
             h2 id="method" { (view.tr("方法与声明", "Method and declarations")) }
             dl.pairs {
                 dt { (view.tr("方法版本", "Method version")) } dd.code { (a.trace.method.name) " " (a.trace.method.version) }
-                @for d in &a.trace.declared { dt { (view.tr("声明", "Declared")) } dd { (said(view, d)) } }
+                @for d in &a.trace.declared { dt { (view.tr("声明", "Declared")) } dd { (say(view.lang, d)) } }
                 dt { (view.tr("编号", "Id")) } dd.code { (a.id) }
                 dt { (view.tr("接口", "API")) } dd { a.code href={ "/api/v1/figures/" (a.id) } { "GET /api/v1/figures/" (a.id) } }
                 dt { (view.tr("命令行", "Command line")) } dd.code { "miyun why " (a.id) }
@@ -143,27 +143,40 @@ fn answer(view: &View, a: &Assessment, unit: &str) -> Markup {
         dl.pairs.answer {
             dt { (view.tr("数值", "Value")) } dd { (show::value(a.value)) " " (unit) @if let Some(u) = a.value_unrounded { " " span.soft { (view.tr("（修约前 ", "(before rounding ")) (u) (view.tr("）", ")")) } } }
             dt { (view.tr("限值", "Limit")) } dd { (show::value(a.limit)) @if let Some(m) = a.margin { " · " (view.tr("余量", "room left")) " " (m) } @if let Some(e) = a.exceedance.filter(|e| !e.is_zero()) { " · " (view.tr("超标", "over by")) " " (e) (view.tr(" 倍", " times the limit")) } }
-            dt { (view.tr("数据是否足够", "Enough data")) } dd { @if a.sufficiency.valid { "✓ " } @else { "× " } (a.sufficiency.have) " / " (a.sufficiency.need) @if !a.sufficiency.missing.is_empty() { ": " @for (k, m) in a.sufficiency.missing.iter().enumerate() { @if k > 0 { "; " } (said(view, m)) } } }
+            dt { (view.tr("数据是否足够", "Enough data")) } dd { @if a.sufficiency.valid { "✓ " } @else { "× " } (a.sufficiency.have) " / " (a.sufficiency.need) @if !a.sufficiency.missing.is_empty() { ": " (missing(view.lang, a)) } }
         }
     }
 }
 
-/// A sentence of the trace in the reader's language, or as it stands, marked as English.
-fn said(view: &View, text: &str) -> Markup {
-    match sentence(view.lang, text) {
-        Some(t) => html! { (t) },
-        None => html! { span lang="en" { (text) } },
-    }
+fn missing(lang: Lang, a: &Assessment) -> String {
+    let all: Vec<String> = a.sufficiency.missing.iter().map(|m| say(lang, m)).collect();
+    all.join(crate::shell::tr(lang, "；", "; "))
 }
 
 fn derivation(view: &View, a: &Assessment) -> Markup {
     html! {
         h2 { (view.tr("推导", "Derivation")) }
-        ol.chain { @for s in &a.trace.steps { li { (said(view, &s.what)) " → " strong { (said(view, &s.result)) } } } }
+        ol.chain { @for s in &a.trace.steps { li { (say(view.lang, &s.what)) " → " strong { (say(view.lang, &s.result)) } } } }
     }
 }
 
 fn rules(site: &Site, view: &View, a: &Assessment) -> Markup {
+    let role = |r: &str| -> String {
+        let zh = match r {
+            "limit" => "限值",
+            "validity" => "有效性",
+            "rounding" => "修约",
+            "statistic" => "统计量",
+            "breakpoints" => "分指数",
+            "reference-state" => "参比状态",
+            "city" => "城市均值",
+            "level" => "级别",
+            "daily validity" => "日有效性",
+            "annual validity" => "年有效性",
+            other => other,
+        };
+        view.tr(zh, r).to_owned()
+    };
     html! {
         h2 { (view.tr("规则、条款与出处", "Rules, clauses, citations")) }
         div.scroll tabindex="0" { table {
@@ -171,10 +184,10 @@ fn rules(site: &Site, view: &View, a: &Assessment) -> Markup {
             tbody { @for r in &a.trace.rules {
                 @let i = site.book.instrument(r.rule.instrument.as_str());
                 tr {
-                    th scope="row" { (role(view.lang, &r.role)) }
-                    td { (said(view, &r.says)) }
-                    td { a href=(view.link(&format!("/rules/{}#table-{}", r.rule.instrument, r.rule.table))) { (r.rule.instrument) ", " (r.rule.clause) } @if !r.rule.verified { " " (crate::rules::unverified(view.lang)) } @if let Some(i) = i { br; span.soft { (crate::rules::period(view.lang, &i.in_force)) } } }
-                    td { @if let Some((i, t)) = i.and_then(|i| Some((i, i.table(&r.rule.table)?))) { @for c in i.citations.iter().filter(|c| t.citations.contains(&c.id)) { (c.title) " " span.soft { (view.tr("核对于 ", "checked ")) (c.checked.on) } br; } } }
+                    th scope="row" { (role(&r.role)) }
+                    td { (say(view.lang, &r.says)) }
+                    td { a href=(view.link(&format!("/rules/{}#table-{}", r.rule.instrument, r.rule.table))) { (r.rule.instrument) ", " (clause(view.lang, &r.rule.clause)) } @if !r.rule.verified { " " (crate::rules::unverified(view.lang)) } @if let Some(i) = i { br; span.soft { (crate::rules::period(view.lang, &i.in_force)) } } }
+                    td { @if let Some((i, t)) = i.and_then(|i| Some((i, i.table(&r.rule.table)?))) { @for c in i.citations.iter().filter(|c| t.citations.contains(&c.id)) { span lang="en" { (c.title) } " " span.soft { (view.tr("核对于 ", "checked ")) (c.checked.on) } br; } } }
                 }
             } }
         } }

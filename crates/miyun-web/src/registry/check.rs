@@ -54,8 +54,8 @@ pub async fn record(State(desk): Shared, v: View, Path((_, number)): Path<(Strin
 fn form(v: &View, text: &str) -> Markup {
     html! {
         p { (v.tr("粘贴证书所附 proof.json；也可以用 miyun ledger proof --check 离线核对。", "Paste the proof.json attached to a certificate; or check it offline with miyun ledger proof --check.")) }
-        form method="post" {
-            label { "proof.json" br; textarea name="proof" rows="8" cols="80" maxlength="100000" { (text) } }
+        form.editor method="post" {
+            p { label for="proof" { "proof.json" } br; textarea id="proof" name="proof" rows="8" maxlength="100000" { (text) } }
             p { button { (v.tr("核对", "Check")) } }
         }
     }

@@ -43,7 +43,7 @@ pub async fn page(
             @if !m.problems.is_empty() { details { summary { (m.problems.len()) " " (v.tr("个问题", "problems")) } ul { @for p in m.problems.iter().take(50) { li { (p) } } } } }
             @if !m.units.is_empty() {
                 p.lead { (match v.lang { Lang::Zh => format!("{} 条单位年度记录，{differ} 条的公布代码与现算代码不同（期限代码保持不变，逾期补足者属此）。", m.units.len()), Lang::En => format!("{} unit-years; in {differ} the published code differs from the state now, as where a debt was settled after the deadline.", m.units.len()) }) }
-                div.scroll { table {
+                div.scroll tabindex="0" { table {
                     thead { tr { th scope="col" { (v.tr("设施", "Installation")) } th scope="col" { (v.tr("年", "Year")) } th.n scope="col" { (v.tr("配额", "Allowances")) } th.n scope="col" { (v.tr("核查", "Verified")) } th.n scope="col" { (v.tr("累计核查", "Verified, cumulative")) } th.n scope="col" { (v.tr("累计清缴", "Surrendered, cumulative")) } th scope="col" { (v.tr("公布", "Published")) } th scope="col" { (v.tr("现算", "Now")) } } }
                     tbody { @for u in m.units.iter().skip(at.saturating_mul(PER_PAGE)).take(PER_PAGE) { tr {
                         @let opt = |n: Option<u64>| n.map_or("–".into(), number);
@@ -55,7 +55,7 @@ pub async fn page(
             }
             @if !m.blocks.is_empty() {
                 p.lead { (match v.lang { Lang::Zh => format!("{} 个序列号区间，共 {} 单位。", m.blocks.len(), number(units)), Lang::En => format!("{} blocks of serials, {} units.", m.blocks.len(), number(units)) }) }
-                div.scroll { table {
+                div.scroll tabindex="0" { table {
                     thead { tr { th scope="col" { (v.tr("登记处", "Registry")) } th scope="col" { (v.tr("项目", "Project")) } th scope="col" { (v.tr("序列号", "Serial")) } th.n scope="col" { (v.tr("数量", "Quantity")) } th scope="col" { (v.tr("年份", "Vintage")) } th scope="col" { (v.tr("状态", "Status")) } } }
                     tbody { @for b in m.blocks.iter().skip(at.saturating_mul(PER_PAGE)).take(PER_PAGE) { tr { td { (b.registry) } td { (b.project) } th.code scope="row" { (b.serial) } td.n { (number(b.quantity)) } td { (b.vintage) } td { (b.status) } } } }
                 } }

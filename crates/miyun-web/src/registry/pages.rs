@@ -96,6 +96,34 @@ pub(super) fn kind(view: &View, word: &str) -> String {
         .to_owned()
 }
 
+/// What happened to units, or the state of a transfer, in the reader's language.
+pub(super) fn word<'w>(view: &View, word: &'w str) -> &'w str {
+    let zh = match word {
+        "issue" => "签发",
+        "allocate" => "分配",
+        "transfer" => "划转",
+        "reserve transfer" => "划转预留",
+        "void" => "预留解除",
+        "surrender" => "清缴",
+        "convert" => "结转",
+        "retire" => "注销",
+        "cancel" => "取消",
+        "buffer_in" => "计入缓冲",
+        "export" => "转出",
+        "reverse" => "冲正",
+        "proposed" => "已提出",
+        "approved" => "已批准",
+        "settled" => "已完成",
+        "withdrawn" => "已撤回",
+        "lapsed" => "已过期",
+        "none" => "无",
+        "authorised" => "已授权",
+        "applied" => "已调整",
+        other => other,
+    };
+    view.tr(zh, word)
+}
+
 /// A number with thin groups, for people.
 pub(super) fn number(n: impl std::fmt::Display) -> String {
     let text = n.to_string();
@@ -175,7 +203,7 @@ pub async fn parties(State(desk): Shared, v: View, Query(q): Params) -> Shown {
         let total = m.parties().count();
         Ok(html! {
             h1 { (title) " (" (total) ")" }
-            div.scroll { table {
+            div.scroll tabindex="0" { table {
                 thead { tr { th scope="col" { (v.tr("编号", "Id")) } th scope="col" { (v.tr("名称", "Name")) } th scope="col" { (v.tr("类别", "Role")) } th scope="col" { (v.tr("关联方组", "Related group")) } th scope="col" { (v.tr("状态", "State")) } } }
                 tbody { @for p in m.parties().skip(at.saturating_mul(PER_PAGE)).take(PER_PAGE) { tr {
                     th scope="row" { a href=(v.link(&format!("/registry/party/{}", p.id))) { (p.id) } }
@@ -229,16 +257,16 @@ pub async fn party(State(desk): Shared, v: View, Path((_, id)): Path<(String, St
             h1 { (p.name.get(v.lang)) " " span.soft { (p.id) } }
             p { (p.role.text().get(v.lang)) " · " (v.tr("关联方组", "related group")) " " (p.group) @if p.frozen { " · " span class="verdict bad" { "× " (v.tr("冻结", "frozen")) } } }
             h2 { (v.tr("账户", "Accounts")) }
-            div.scroll { table {
+            div.scroll tabindex="0" { table {
                 thead { tr { th scope="col" { (v.tr("账号", "Account")) } th scope="col" { (v.tr("单位", "Units")) } th scope="col" { (v.tr("用途", "Kind")) } th.n scope="col" { (v.tr("余额 t", "Balance t")) } th.n scope="col" { (v.tr("可用 t", "Free t")) } th.n scope="col" { (v.tr("待入 t", "Arriving t")) } } }
                 tbody { @for a in &accounts { (account_row(v, a)) } }
             } }
             h2 { (v.tr("划转", "Transfers")) }
-            div.scroll { table {
+            div.scroll tabindex="0" { table {
                 thead { tr { th scope="col" { (v.tr("提出时间", "Proposed")) } th scope="col" { (v.tr("转出", "From")) } th scope="col" { (v.tr("转入", "To")) } th scope="col" { (v.tr("单位", "Units")) } th.n scope="col" { "t" } th scope="col" { (v.tr("状态", "State")) } th scope="col" { (v.tr("生效", "Effective")) } th scope="col" { (v.tr("依据", "Rule")) } } }
                 tbody { @for t in m.transfers().filter(|t| t.from == id || t.to == id) { tr {
                     td { (time::text(t.proposed_at)) } td { (t.from) } td { (t.to) } td { (t.asset) } td.n { (number(t.amount)) }
-                    td { (t.state_at(now).word()) } td { (t.effective.map(time::text).unwrap_or_default()) } td.soft { (t.rule) }
+                    td { (word(v, t.state_at(now).word())) } td { (t.effective.map(time::text).unwrap_or_default()) } td.soft { (t.rule) }
                 } } }
             } }
             @let of = format!("?party={}", encode(&id));
@@ -250,13 +278,13 @@ pub async fn party(State(desk): Shared, v: View, Path((_, id)): Path<(String, St
 
 /// Movements as a table.
 pub(super) fn lines<'l>(v: &View, account: u64, rows: impl Iterator<Item = &'l Line>) -> Markup {
-    html! { div.scroll { table {
+    html! { div.scroll tabindex="0" { table {
         thead { tr { th scope="col" { (v.tr("时间", "Time")) } th scope="col" { (v.tr("事项", "What")) } th scope="col" { (v.tr("对方账户", "Other account")) } th.n scope="col" { "t" } th scope="col" { (v.tr("序列号", "Serials")) } th scope="col" { (v.tr("依据", "Rule")) } th scope="col" { (v.tr("证明", "Proof")) } } }
         tbody { @for l in rows {
             @let out = l.debit.0 == account;
             @let other = if out { l.credit.0 } else { l.debit.0 };
             tr {
-                td { (time::text(l.at)) } td { (l.what) }
+                td { (time::text(l.at)) } td { (word(v, &l.what)) }
                 td { a href=(v.link(&format!("/registry/account/{other}"))) { (other) } }
                 td.n { @if l.posted { @if out { "−" } @else { "+" } } @else { "(" } (number(l.amount)) @if !l.posted { ")" } }
                 td { (serial_text(&l.serials)) } td.soft { (l.rule) }

@@ -23,7 +23,7 @@ pub async fn list(State(desk): Shared, v: View) -> Shown {
         let m = reg.model();
         Ok(html! {
             h1 { (title) }
-            div.scroll { table {
+            div.scroll tabindex="0" { table {
                 thead { tr { th scope="col" { (v.tr("编号", "Id")) } th scope="col" { (v.tr("名称", "Name")) } th scope="col" { (v.tr("业主", "Owner")) } th scope="col" { (v.tr("方法学", "Methodology")) } th scope="col" { (v.tr("阶段", "Stage")) } th.n scope="col" { (v.tr("已签发 t", "Issued t")) } } }
                 tbody { @for p in m.projects() { tr {
                     th scope="row" { a href=(v.link(&format!("/registry/project/{}", p.life.id))) { (p.life.id) } }
@@ -54,7 +54,7 @@ pub async fn one(State(desk): Shared, v: View, Path((_, id)): Path<(String, Stri
                 dt { (v.tr("审定机构", "Validator")) } dd { (p.life.validator.as_deref().unwrap_or("–")) }
             }
             h2 { (v.tr("监测期", "Monitoring periods")) }
-            div.scroll { table {
+            div.scroll tabindex="0" { table {
                 thead { tr { th scope="col" { "#" } th scope="col" { (v.tr("期间", "Period")) } th scope="col" { (v.tr("核查机构", "Verifier")) } th.n scope="col" { (v.tr("核证 t", "Verified t")) } th.n scope="col" { (v.tr("签发 t", "Issued t")) } th scope="col" { (v.tr("减排量", "Credits")) } } }
                 tbody { @for (n, s) in p.life.monitoring.iter().enumerate() {
                     @let asset = format!("{id}-P{n}");
@@ -90,9 +90,9 @@ pub async fn asset(State(desk): Shared, v: View, Path((_, name)): Path<(String, 
             p.soft { (v.tr("截至记录", "up to record")) " " (b.records) }
             @if !blocks.is_empty() {
                 h2 { (v.tr("序列号在谁手里", "Who holds which serials")) }
-                div.scroll { table {
+                div.scroll tabindex="0" { table {
                     thead { tr { th scope="col" { (v.tr("序列号", "Serials")) } th.n scope="col" { "t" } th scope="col" { (v.tr("持有人", "Holder")) } th scope="col" { (v.tr("用途", "Kind")) } th scope="col" { (v.tr("相应调整", "Corresponding adjustment")) } } }
-                    tbody { @for b in &blocks { tr { th.code scope="row" { (b.serial) } td.n { (number(b.last - b.first + 1)) } td { a href=(v.link(&format!("/registry/account/{}", b.account))) { (b.holder) } } td { (kind(v, &b.kind)) @if b.locked { " · " (v.tr("锁定", "locked")) } } td { (b.adjustment) } } } }
+                    tbody { @for b in &blocks { tr { th.code scope="row" { (b.serial) } td.n { (number(b.last - b.first + 1)) } td { a href=(v.link(&format!("/registry/account/{}", b.account))) { (b.holder) } } td { (kind(v, &b.kind)) @if b.locked { " · " (v.tr("锁定", "locked")) } } td { (super::pages::word(v, &b.adjustment)) } } } }
                 } }
             }
             h2 { (v.tr("流转", "Movements")) }

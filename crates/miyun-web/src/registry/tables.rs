@@ -52,7 +52,7 @@ pub async fn retirements(State(desk): Shared, v: View, Query(q): Params) -> Show
             button { (v.tr("查询", "Search")) }
         }
         p { (match v.lang { Lang::Zh => format!("找到 {total} 次注销。"), Lang::En => format!("{total} retirements found.") }) }
-        div.scroll { table {
+        div.scroll tabindex="0" { table {
             thead { tr { th scope="col" { (v.tr("时间", "Time")) } th scope="col" { (v.tr("受益人", "Beneficiary")) } th.n scope="col" { "t" } th scope="col" { (v.tr("单位", "Units")) } th scope="col" { (v.tr("序列号", "Serials")) } th scope="col" { (v.tr("地区", "Jurisdiction")) } th scope="col" { (v.tr("证书", "Certificate")) } } }
             tbody { @for r in &rows { tr {
                 td { (r.at) } th scope="row" { (r.beneficiary) } td.n { (number(&r.amount)) } td { (r.asset) } td { (r.serials) } td { (r.jurisdiction) }
@@ -149,7 +149,7 @@ pub async fn compliance(State(desk): Shared, v: View, Query(q): Params) -> Shown
                 Lang::En => format!("{} units: {} in full and in time, {} short, {} without verified data; {late} of them paid up after the deadline.", rows.len(), count(Code::A), count(Code::B), count(Code::C)),
             }) }
             p.soft { (v.tr("A：累计清缴不少于累计核查排放；B：不足；C：无核查数据。期限代码此后不变。", "A: cumulative surrendered is at least cumulative verified; B: less; C: no verified value. The code of the deadline stays.")) }
-            div.scroll { table {
+            div.scroll tabindex="0" { table {
                 thead { tr { th scope="col" { (v.tr("单位", "Unit")) } th.n scope="col" { (v.tr("配额 t", "Allowances t")) } th.n scope="col" { (v.tr("核查 t", "Verified t")) } th.n scope="col" { (v.tr("抵消 t", "Offsets t")) } th.n scope="col" { (v.tr("累计清缴 t", "Surrendered, cumulative t")) } th.n scope="col" { (v.tr("尚缺 t", "Missing t")) } th scope="col" { (v.tr("期限时", "At deadline")) } th scope="col" { (v.tr("现在", "Now")) } } }
                 tbody { @for r in rows.iter().skip(at.saturating_mul(PER_PAGE)).take(PER_PAGE) { tr {
                     th scope="row" { a href=(v.link(&format!("/registry/party/{}", r.party))) { (r.name.get(v.lang)) } }

@@ -276,7 +276,7 @@ fn site(hub: Arc<Hub>) -> axum::Router {
         .route("/healthz", get(|| async { "ok\n" }))
         .layer(set("content-security-policy", "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"))
         .layer(set("x-content-type-options", "nosniff"))
-        .layer(set("referrer-policy", "no-referrer"))
+        .layer(set("referrer-policy", miyun_web::server::REFERRER))
 }
 
 fn now_ms() -> i64 {
