@@ -3,6 +3,7 @@
 
 mod air;
 mod articles;
+pub(crate) mod describe;
 mod keys;
 pub(crate) mod people;
 pub(crate) mod publish;
@@ -116,6 +117,7 @@ fn build() -> (Router<Arc<Platform>>, utoipa::openapi::OpenApi) {
 pub fn openapi() -> utoipa::openapi::OpenApi {
     let mut api = build().1;
     work::describe_upload(&mut api);
+    describe::describe(&mut api, &describe::PLATFORM);
     api
 }
 
