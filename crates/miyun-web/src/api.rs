@@ -3,6 +3,7 @@
 
 mod air;
 mod articles;
+pub(crate) mod describe;
 mod keys;
 mod map;
 pub(crate) mod people;
@@ -135,6 +136,7 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
     let mut api = build().1;
     work::describe_upload(&mut api);
     api.merge(crate::devices::Document::openapi());
+    describe::describe(&mut api, &describe::PLATFORM);
     api
 }
 

@@ -46,12 +46,12 @@ impl Standing {
     #[must_use]
     pub fn text(self) -> Text {
         match self {
-            Self::Attained => Text::new("最近一小时达标", "latest hour within the limits"),
+            Self::Attained => Text::new("最近一小时达标", "attained in the latest hour"),
             Self::NeedsJudgement => Text::new(
                 "启停标记期间超过限值，待人工认定",
                 "above a limit while start-up or shut-down is marked",
             ),
-            Self::Exceeded => Text::new("最近一小时超标", "latest hour above a limit"),
+            Self::Exceeded => Text::new("最近一小时超标", "exceeded in the latest hour"),
             Self::Heard => Text::new("有数据，无适用限值", "heard, no limit known"),
             Self::Silent => Text::new("一小时内无数据", "silent for an hour"),
         }

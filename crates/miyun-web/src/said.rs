@@ -164,6 +164,7 @@ fn fill(pattern: &str, holes: &[(&str, &str)]) -> String {
                 "g" => out.push_str(stage(Lang::Zh, value)),
                 "r" => out.push_str(rounding(value)),
                 "h" => out.push_str(label(value)),
+                "e" if value == "in-force" => out.push_str("当时有效"),
                 _ => out.push_str(value),
             }
         }
@@ -177,7 +178,7 @@ fn fill(pattern: &str, holes: &[(&str, &str)]) -> String {
 pub fn stage(lang: Lang, id: &str) -> &str {
     let zh = match id {
         "transitional" => "过渡阶段",
-        "final" => "最终阶段",
+        "final" => "第二阶段",
         other => other,
     };
     crate::shell::tr(lang, zh, id)

@@ -216,7 +216,7 @@ fn from_a_frame_to_page_api_lake_and_proof_over_a_kill() {
     // What was known at a moment stays reachable when more has come.
     let moment = jiff::Timestamp::now();
     std::thread::sleep(Duration::from_millis(50));
-    hour(g.hj212, 4, 4, "12.5", "N");
+    hour(g.hj212, 5, 5, "12.5", "N");
     let hours = |known: &str| {
         let text = get(
             g.http,
@@ -337,10 +337,11 @@ fn from_a_frame_to_page_api_lake_and_proof_over_a_kill() {
         );
         String::from_utf8(out.stdout).unwrap()
     };
-    wait("the lake", || rows().lines().count() == 5);
+    wait("the lake", || rows().lines().count() == 6);
     let all = rows();
     for want in [
         "10.000000,good",
+        "12.500000,good",
         "15.500000,good",
         "25.500000,good",
         "99.000000,invalid",

@@ -123,8 +123,13 @@ pub(super) async fn list(
     let mut q = query(q)?;
     if sheet.format() == Format::Json {
         let page = sheet.page()?;
+        if page.per_page > ARTICLES_PER_PAGE {
+            return Err(Problem::bad(format!(
+                "per_page: from 1 to {ARTICLES_PER_PAGE}, more as CSV or Parquet"
+            )));
+        }
         q.page = page.page;
-        q.per_page = page.per_page.min(ARTICLES_PER_PAGE);
+        q.per_page = page.per_page;
         return answer(&p.store.find_articles(&q).await?, &headers);
     }
     let mut rows = Vec::new();

@@ -11,12 +11,13 @@ use maud::{Markup, html};
 use miyun_core::text::Lang;
 use miyun_core::{MeasureId, Text};
 use miyun_store::{
-    ArticleContent, ArticleId, ArticleText, ArticleVersion, ClauseLink, LegalStatus, MediaId,
+    ArticleContent, ArticleId, ArticleText, ArticleVersion, ClauseLink, Deed, LegalStatus, MediaId,
     PersonId, Picture, TextStatus, VersionState,
 };
 
 use super::articles::{status, store, tracked};
 use crate::articles::{markup, when};
+use crate::auth::Viewer;
 use crate::failure::Failure;
 use crate::server::{Params, Shown};
 use crate::shell::View;
@@ -35,6 +36,26 @@ fn writer(view: &View) -> Result<PersonId, Failure> {
         Some(r) if r.writes => person(view),
         _ => Err(Failure::Forbidden("only officers write articles".into())),
     }
+}
+
+/// Writes into the audit log what was done to an article.
+async fn audit(
+    site: &Site,
+    v: &Viewer,
+    action: &str,
+    id: &ArticleId,
+    detail: &str,
+) -> Result<(), Failure> {
+    let deed = Deed {
+        actor: &v.actor(),
+        action,
+        object: &format!("article/{id}"),
+        detail,
+        request: &v.request,
+        address: &v.address,
+    };
+    store(site)?.audit(&deed, Timestamp::now()).await?;
+    Ok(())
 }
 
 /// Sends somebody whom nobody knows to the sign-in, and back here afterwards.
@@ -261,6 +282,7 @@ impl<S: Send + Sync> FromRequest<S> for Sent {
 pub(super) async fn save(
     State(site): State<Arc<Site>>,
     view: View,
+    v: Viewer,
     Path((_, id)): Path<(String, String)>,
     Sent {
         fields: mut form,
@@ -318,6 +340,17 @@ pub(super) async fn save(
             })
         }
     };
+    if let Ok(id) = &made {
+        let proposed = form.get("act").is_some_and(|a| a == "propose");
+        let action = if proposed {
+            "article-propose"
+        } else {
+            "article-draft"
+        };
+        if let Err(f) = audit(&site, &v, action, id, "").await {
+            return f.page(&view);
+        }
+    }
     match made {
         Ok(id) => Redirect::to(&view.link(&format!("/desk/articles/{id}"))).into_response(),
         Err((field, reason)) => {
@@ -340,6 +373,7 @@ pub(super) async fn save(
 pub(super) async fn decide(
     State(site): State<Arc<Site>>,
     view: View,
+    v: Viewer,
     Path((_, id)): Path<(String, String)>,
     Form(form): Form<Params>,
 ) -> Response {
@@ -359,6 +393,12 @@ pub(super) async fn decide(
             .decide_article(&id, approve, reason, &me, Timestamp::now())
             .await?;
         site.changed();
+        let action = if approve {
+            "article-publish"
+        } else {
+            "article-reject"
+        };
+        audit(&site, &v, action, &id, reason).await?;
         Ok(())
     }
     .await;
@@ -369,6 +409,7 @@ pub(super) async fn decide(
 pub(super) async fn withdraw(
     State(site): State<Arc<Site>>,
     view: View,
+    v: Viewer,
     Path((_, id)): Path<(String, String)>,
     Form(form): Form<Params>,
 ) -> Response {
@@ -387,6 +428,7 @@ pub(super) async fn withdraw(
             .withdraw_article(&id, reason, &me, Timestamp::now())
             .await?;
         site.changed();
+        audit(&site, &v, "article-withdraw", &id, reason).await?;
         Ok(())
     }
     .await;
@@ -608,7 +650,7 @@ fn form_page(
     };
     let area = |k: &str, label: &str, rows: u8| {
         html! { p { label for=(k) { (label) } br;
-        textarea id=(k) name=(k) rows=(rows) aria-invalid=[fault(k).map(|_| "true")] aria-describedby=[fault(k).map(|_| format!("{k}-fault"))] { (v(k)) }
+        textarea id=(k) name=(k) rows=(rows) aria-invalid=[fault(k).map(|_| "true")] aria-describedby=[fault(k).map(|_| format!("{k}-fault"))] autofocus[fault(k).is_some()] { (v(k)) }
         @if let Some(f) = fault(k) { br; span.fault id={ (k) "-fault" } { (f) } } } }
     };
     let pick = |k: &str, label: &str, options: &[(&str, String)]| {

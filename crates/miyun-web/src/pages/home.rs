@@ -138,7 +138,7 @@ fn head(
         p.lead { @if let Some(text) = sentence(view, s) { (text) " " }
             (match view.lang {
                 Lang::Zh => format!("{} 项措施中 {} 项绑定了指标，{} 项有足够数据可以判定，{behind} 项落后。", c.measures, c.bound, c.judged),
-                Lang::En => format!("Of {} measures {} are bound to indicators, {} have data enough to judge, {behind} are behind.", c.measures, c.bound, c.judged),
+                Lang::En => format!("Of {} measures {} are bound to indicators, {} have data enough to judge, {behind} {} behind.", c.measures, c.bound, c.judged, if behind == 1 { "is" } else { "are" }),
             })
         }
         @if let Some(n) = &plan.note { @if !site.plans.is_empty() { p.soft { (n.get(view.lang)) } } }

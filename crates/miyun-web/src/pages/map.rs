@@ -275,7 +275,7 @@ fn outlet_list(view: &View, outlets: &[Outlet]) -> Markup {
     });
     html! {
         h2 { (view.tr("排放口", "Outlets")) " (" (outlets.len()) ")" }
-        p.soft { (view.tr("这是监测设备现在的状态，与所选日期无关；先列超标的。", "How their loggers stand now, whatever day is chosen; those above a limit come first.")) " " a href=(view.link("/devices")) { (view.tr("全部设备", "All devices")) } }
+        p.soft { (view.tr("这是监测设备现在的状态，与所选日期无关；先列超标的。", "How their loggers stand now, whatever day is chosen; what is above the limit comes first.")) " " a href=(view.link("/devices")) { (view.tr("全部设备", "All devices")) } }
         div.scroll tabindex="0" { table {
             thead { tr { th scope="col" { (view.tr("排放口", "Outlet")) } th scope="col" { (view.tr("状态", "State")) } th scope="col" { (view.tr("最后通信", "Last heard")) } th.n scope="col" { (view.tr("设备", "Devices")) } } }
             tbody { @for o in all.iter().take(OUTLETS_MAX) { @let (sign, class) = o.standing.sign(); tr {

@@ -16,6 +16,7 @@ use utoipa::OpenApi;
 
 use super::Desk;
 use super::problem::{Problem, ProblemBody};
+use crate::api::describe::{REGISTRY, describe};
 
 type Shared = State<Arc<Desk>>;
 type Answered<T> = Result<Json<T>, Problem>;
@@ -86,7 +87,9 @@ pub struct Document;
 
 /// The OpenAPI document of this API.
 pub async fn openapi() -> Response {
-    let text = Document::openapi().to_json().unwrap_or_default();
+    let mut document = Document::openapi();
+    describe(&mut document, &REGISTRY);
+    let text = document.to_json().unwrap_or_default();
     ([(header::CONTENT_TYPE, "application/json")], text).into_response()
 }
 

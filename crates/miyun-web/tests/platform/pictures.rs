@@ -81,7 +81,8 @@ async fn only_officers_send_pictures() {
         ("verifier", Some(Role::Verifier), 403),
         ("exchange", Some(Role::Exchange), 403),
     ] {
-        s.person(login, role, "").await;
+        let scope = if status == 403 { "party/one" } else { "" };
+        s.person(login, role, scope).await;
         let who = s.sign_in(login).await;
         assert_eq!(send(&s, &who, &file).await.status, status, "{login}");
         // A session without its token, as another site would send it.

@@ -20,7 +20,7 @@ GET    /api/v1/plans/linxi-sim/measures - y y y y y y y
 GET    /api/v1/air/ledger?year=2024 -  y y y y y y y
 GET    /api/v1/map/stations         -  y y y y y y y
 GET    /api/v1/map/outlets          -  y y y y y y y
-GET    /en/desk/articles/new        -  n n y n n n y
+GET    /en/desk/articles/new        -  s n y n n n y
 GET    /api/v1/me                   -  s y y y y y y
 GET    /api/v1/keys                 -  s y y y y y y
 GET    /api/v1/collections          -  s y y y y y y
