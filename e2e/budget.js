@@ -1,20 +1,27 @@
 // Sizes and times of a first view on a slow line (1.6 Mbit/s, 150 ms) and a slow machine (CPU/4).
-import { check, that, visitor } from "./lib.js";
+// $LCP_MS is the limit of the 75th percentile (1500), $RUNS how often each page is opened (9).
+import { check, paths, that, visitor } from "./lib.js";
 
 const RUNS = Number(process.env.RUNS ?? 9);
-const PAGES = ["/zh/", "/en/air", "/zh/map", "/en/rules/CN/GB-3095-2026"];
+const LCP_MS = Number(process.env.LCP_MS ?? 1500);
 
 export async function budget(b, base) {
-  for (const path of PAGES) {
+  const { plan, figure, outlet } = await paths(base);
+  const pages = [
+    "/zh/", "/en/", "/zh/map", "/zh/air", "/en/air", "/zh/air/ledger", "/en/air/station/linxi/hedong", `/zh/why/${figure}`,
+    "/zh/rules", "/en/rules/CN/GB-3095-2026", "/zh/articles", `/zh/articles/${plan}`, "/zh/devices", `/zh${outlet}`, "/zh/registry", "/zh/registry/compliance",
+  ];
+  for (const path of pages) {
     const runs = [];
+    // A page that somebody read is kept; the first reader of all is not what is measured.
     await fetch(base + path);
     for (let i = 0; i < RUNS; i++) runs.push(await one(b, base, path));
     const quantile = (k, q) => runs.map((r) => r[k]).sort((a, c) => a - c)[Math.ceil(q * runs.length) - 1];
     const r = runs[0];
-    const line = `LCP p75 ${quantile("lcp", 0.75).toFixed(0)} ms (median ${quantile("lcp", 0.5).toFixed(0)}), HTML ${(r.document / 1024).toFixed(1)} KB, JS ${(r.script / 1024).toFixed(1)} KB, CSS ${(r.stylesheet / 1024).toFixed(1)} KB, ${r.requests} requests before paint, CLS ${Math.max(...runs.map((x) => x.cls)).toFixed(3)}`;
+    const line = `LCP p75 ${quantile("lcp", 0.75).toFixed(0)} ms (median ${quantile("lcp", 0.5).toFixed(0)}), HTML ${(r.document / 1024).toFixed(1)} KB, JS ${(r.script / 1024).toFixed(1)} KB, CSS ${(r.stylesheet / 1024).toFixed(1)} KB, ${r.requests} requests that the paint waits for, CLS ${Math.max(...runs.map((x) => x.cls)).toFixed(3)}`;
     console.log(`budget ${path}: ${line}`);
     await check(`budget ${path}`, async () => {
-      that(quantile("lcp", 0.75) <= 1500, `LCP: ${line}`);
+      that(quantile("lcp", 0.75) <= LCP_MS, `LCP: ${line}`);
       that(r.document <= 30 * 1024, `page: ${line}`);
       that(r.script <= 25 * 1024, `script: ${line}`);
       that(r.stylesheet <= 12 * 1024, `style: ${line}`);
@@ -45,9 +52,9 @@ async function one(b, base, path) {
     new PerformanceObserver((l) => { for (const e of l.getEntries()) lcp = Math.max(lcp, e.startTime); }).observe({ type: "largest-contentful-paint", buffered: true });
     new PerformanceObserver((l) => { for (const e of l.getEntries()) if (!e.hadRecentInput) cls += e.value; }).observe({ type: "layout-shift", buffered: true });
     setTimeout(() => {
-      const paint = performance.getEntriesByName("first-contentful-paint")[0]?.startTime ?? 0;
-      const before = performance.getEntriesByType("resource").filter((r) => r.startTime < paint).length + 1;
-      resolve({ lcp, cls, requests: before });
+      // What the first paint waits for: the page itself and what blocks it.
+      const blocking = performance.getEntriesByType("resource").filter((r) => r.renderBlockingStatus === "blocking");
+      resolve({ lcp, cls, requests: blocking.length + 1 });
     }, 200);
   }));
   await context.close();

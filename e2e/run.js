@@ -1,9 +1,12 @@
 // Runs the suites: `node run.js` for all, `node run.js smoke axe` for some.
-import { browser, close, server } from "./lib.js";
-import * as suites from "./suites.js";
 import { budget } from "./budget.js";
+import { browser, check, close, counted, server, that } from "./lib.js";
+import * as people from "./people.js";
+import * as pages from "./suites.js";
 
-const all = { ...suites, budget };
+const { smoke, axe, noScript, parity, asKnown, keyboard, switches, articles } = pages;
+// Those that write come last: the others count what the demonstration has.
+const all = { smoke, axe, noScript, parity, asKnown, keyboard, switches, articles, budget, ...people };
 const wanted = process.argv.slice(2);
 const unknown = wanted.filter((w) => !all[w]);
 if (unknown.length) {
@@ -12,13 +15,18 @@ if (unknown.length) {
 }
 const started = Date.now();
 const s = await server();
+console.log(`the server answers after ${((Date.now() - started) / 1000).toFixed(0)} s`);
 const b = await browser();
+const table = [];
 for (const [name, suite] of Object.entries(all)) {
   if (wanted.length && !wanted.includes(name)) continue;
-  const t = Date.now();
-  await suite(b, s.base);
-  console.log(`suite ${name}: ${((Date.now() - t) / 1000).toFixed(0)} s`);
+  const [t, before] = [Date.now(), counted()];
+  await check(`${name}: to its end`, () => suite(b, s.base));
+  const after = counted();
+  table.push(`${name.padEnd(11)} ${String(after.passed - before.passed).padStart(4)} passed ${String(after.failed - before.failed).padStart(3)} failed ${((Date.now() - t) / 1000).toFixed(0).padStart(4)} s`);
 }
+if (s.log) await check("the server did not panic", async () => that(!s.log().includes("panicked"), s.log().slice(-2000)));
 await b.close();
-s.stop();
+await s.stop();
+console.log(table.join("\n"));
 process.exit(close((Date.now() - started) / 1000));

@@ -1,7 +1,8 @@
 // Makes the pictures of the README: `node screenshots.js [folder]`, into docs/screenshots by default.
-import { mkdirSync } from "node:fs";
+// WebP, so that all of them together stay small.
+import { mkdirSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { LANGS, browser, paths, server } from "./lib.js";
+import { CORRECTED, LANGS, browser, paths, server } from "./lib.js";
 
 const folder = process.argv[2] ?? new URL("../docs/screenshots", import.meta.url).pathname;
 mkdirSync(folder, { recursive: true });
@@ -9,20 +10,27 @@ const s = await server();
 const b = await browser();
 const { plan, figure } = await paths(s.base);
 const SHOTS = [
-  ["home", "/", {}], ["map", "/map?at=2026-10-15", {}], ["air", "/air", {}], ["why", `/why/${figure}`, {}],
-  ["ledger", "/air/ledger", {}], ["rules", "/rules/CN/GB-3095-2026", {}],
-  ...(plan ? [["article", `/articles/${plan}`, {}]] : []),
+  ["home", "/", {}], ["map", "/map?layer=PM2.5&at=2026-10-15", {}], ["air", "/air", {}], ["why", `/why/${figure}`, {}],
+  ["known", `/why/${CORRECTED}#known`, {}], ["ledger", "/air/ledger", {}], ["rules", "/rules/CN/GB-3095-2026", {}],
+  ["article", `/articles/${plan}`, {}], ["difference", `/articles/${plan}/diff?a=1&b=2`, {}],
+  ["devices", "/devices", {}], ["registry", "/registry", {}],
   ["home-dark", "/", { theme: "dark" }], ["home-phone", "/", { phone: true }],
 ];
+let total = 0;
 for (const lang of LANGS) {
   for (const [name, path, how] of SHOTS) {
-    const context = await b.newContext({ viewport: how.phone ? { width: 390, height: 844 } : { width: 1200, height: 860 } });
+    const context = await b.newContext({ viewport: how.phone ? { width: 390, height: 844 } : { width: 1200, height: 860 }, reducedMotion: "reduce" });
     if (how.theme) await context.addCookies([{ name: "theme", value: how.theme, url: s.base }]);
     const page = await context.newPage();
     await page.goto(`${s.base}/${lang}${path}`, { waitUntil: "load" });
-    await page.screenshot({ path: join(folder, `${name}-${lang}.png`), fullPage: process.env.FULL === "1" });
+    const cdp = await context.newCDPSession(page);
+    const { data } = await cdp.send("Page.captureScreenshot", { format: "webp", quality: 80 });
+    const file = join(folder, `${name}-${lang}.webp`);
+    writeFileSync(file, Buffer.from(data, "base64"));
+    total += statSync(file).size;
     await context.close();
   }
 }
 await b.close();
-s.stop();
+await s.stop();
+console.log(`${LANGS.length * SHOTS.length} pictures, ${(total / 1024).toFixed(0)} KB, in ${folder}`);

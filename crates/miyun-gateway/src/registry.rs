@@ -35,6 +35,8 @@ pub enum Property {
     Password,
     /// The outlet or station that it measures.
     Subject,
+    /// Where that lies: longitude and latitude in degrees (WGS 84), `118.02,40.01`.
+    Position,
     /// Unit in which it sends a factor: `unit.a34004`.
     Unit(String),
     /// Indicator of the rulebook that a factor is: `indicator.a34004`.
@@ -52,6 +54,7 @@ impl std::fmt::Display for Property {
             Self::ClockOffset => f.write_str("clock-offset"),
             Self::Password => f.write_str("password"),
             Self::Subject => f.write_str("subject"),
+            Self::Position => f.write_str("position"),
             Self::Unit(c) => write!(f, "unit.{c}"),
             Self::Indicator(c) => write!(f, "indicator.{c}"),
         }
@@ -90,12 +93,13 @@ impl FromStr for Property {
             "clock-offset" => Self::ClockOffset,
             "password" => Self::Password,
             "subject" => Self::Subject,
+            "position" => Self::Position,
             other => match other.split_once('.') {
                 Some(("unit", c)) => Self::Unit(code(c)?),
                 Some(("indicator", c)) => Self::Indicator(code(c)?),
                 _ => {
                     return Err(format!(
-                        "unknown property {other:?}: use status, edition, crc, key, cipher, clock-offset, password, subject, unit.FACTOR or indicator.FACTOR"
+                        "unknown property {other:?}: use status, edition, crc, key, cipher, clock-offset, password, subject, position, unit.FACTOR or indicator.FACTOR"
                     ));
                 }
             },
@@ -130,12 +134,23 @@ impl Property {
                 }
             }
             Self::Subject => SubjectId::new(value).map(drop).map_err(|e| e.to_string()),
+            Self::Position => position(value).map(drop).ok_or_else(|| {
+                format!(
+                    "{value:?}: write longitude and latitude in degrees, for example 118.02,40.01"
+                )
+            }),
             Self::Unit(_) => UnitId::new(value).map(drop).map_err(|e| e.to_string()),
             Self::Indicator(_) => miyun_core::IndicatorId::new(value)
                 .map(drop)
                 .map_err(|e| e.to_string()),
         }
     }
+}
+
+fn position(value: &str) -> Option<(f64, f64)> {
+    let (lon, lat) = value.split_once(',')?;
+    let (lon, lat): (f64, f64) = (lon.trim().parse().ok()?, lat.trim().parse().ok()?);
+    ((-180.0..=180.0).contains(&lon) && (-90.0..=90.0).contains(&lat)).then_some((lon, lat))
 }
 
 fn crc_set(value: &str) -> Result<CrcSet, String> {
@@ -300,6 +315,12 @@ impl Device {
         self.at(&Property::Status, ms) == Some("accepted")
     }
 
+    /// Longitude and latitude of what it measures, in degrees (WGS 84).
+    #[must_use]
+    pub fn position(&self) -> Option<(f64, f64)> {
+        position(self.last(&Property::Position)?)
+    }
+
     /// True if its frames are not taken.
     #[must_use]
     pub fn refused_at(&self, ms: i64) -> bool {
@@ -407,10 +428,22 @@ impl Registry {
     /// # Errors
     /// [`GatewayError`] if the journal cannot be read.
     pub fn open(path: &Path, unconfirmed_max: usize) -> Result<Self, GatewayError> {
-        let mut journal = Journal::open(path)?;
+        Self::until(path, unconfirmed_max, i64::MAX)
+    }
+
+    /// The registry as it was at a moment, to look at.
+    ///
+    /// # Errors
+    /// As [`Registry::open`].
+    pub fn as_known(path: &Path, until_ms: i64) -> Result<Self, GatewayError> {
+        Self::until(path, 0, until_ms)
+    }
+
+    fn until(path: &Path, unconfirmed_max: usize, until_ms: i64) -> Result<Self, GatewayError> {
+        let mut journal: Journal<Entry> = Journal::open(path)?;
         let mut table = Table::default();
-        for e in journal.news()? {
-            table.take(&e);
+        for e in journal.news()?.iter().filter(|e| e.at_ms <= until_ms) {
+            table.take(e);
         }
         Ok(Self {
             table: RwLock::new(table),

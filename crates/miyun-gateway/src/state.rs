@@ -252,6 +252,31 @@ impl State {
         self.version.store(next, Ordering::Release);
     }
 
+    /// The state that the frames received until a moment gave: of those in the log before `end`, the
+    /// last [`HOURS`] hours up to it.
+    ///
+    /// # Errors
+    /// [`GatewayError`] if the log cannot be read.
+    pub fn as_known(
+        log: &Path,
+        end: Position,
+        registry: &Registry,
+        until_ms: i64,
+        utc_offset_minutes: i32,
+    ) -> Result<Self, GatewayError> {
+        let state = Self::default();
+        let mut interpreter = Interpreter::new(utc_offset_minutes);
+        let mut reader = Reader::at(log, start_of_hours(log, until_ms)?);
+        while let Some(batch) = reader.next(end)? {
+            let until = |r: &Record<'_>| r.received_ms <= until_ms;
+            if !batch.records().any(|r| until(&r)) {
+                break;
+            }
+            state.take(batch.records().filter(until), registry, &mut interpreter);
+        }
+        Ok(state)
+    }
+
     /// Proposes what was learnt of the devices: edition, dialect of the check, clock.
     ///
     /// # Errors

@@ -20,7 +20,6 @@ mod part;
 mod read;
 mod sql;
 mod table;
-mod table_out;
 mod words;
 
 use std::path::{Path, PathBuf};
@@ -34,8 +33,7 @@ pub use import::{ImportFile, ImportReport};
 pub use parquet_in::read_parquet;
 pub use read::{Dense, MISSING, Request, Row, SubjectHours};
 pub use sql::{Functions, IndexFunction, SqlTable};
-pub use table::{Cells, Column, write_columns};
-pub use table_out::{OutColumn, write_table};
+pub use table::{Cells, Column, parquet, write_columns};
 
 /// Why a lake could not do what it was asked.
 #[derive(Debug, thiserror::Error)]

@@ -160,12 +160,12 @@ fn period(page: &mut Page<'_>, item: &Item) -> Option<Period> {
     Some(Period::days(from, until))
 }
 
-fn citations(page: &mut Page<'_>, doc: &Table) -> Vec<(String, String, String)> {
-    let mut out: Vec<(String, String, String)> = Vec::new();
+fn citations(page: &mut Page<'_>, doc: &Table) -> Vec<(String, Text, String)> {
+    let mut out: Vec<(String, Text, String)> = Vec::new();
     for t in list(doc, "citation") {
         page.known_keys(t, "citation", &["id", "title", "url", "checked"]);
         let id = page.need_text(t, "citation", "id", t.span());
-        let title = page.need_text(t, "citation", "title", t.span());
+        let title = page.need_both(t, "citation", "title", t.span());
         let how = page
             .need(t, "citation", "checked", t.span())
             .and_then(Item::as_table_like)

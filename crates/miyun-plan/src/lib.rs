@@ -31,7 +31,7 @@ pub struct Plan {
     /// True for the plan of a simulated city.
     pub simulated: bool,
     /// Where targets come from: key, title, how it was checked.
-    pub citations: Vec<(String, String, String)>,
+    pub citations: Vec<(String, Text, String)>,
     /// Chapters in order.
     pub chapters: Vec<Chapter>,
     /// Measures in order.

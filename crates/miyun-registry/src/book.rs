@@ -2,13 +2,14 @@
 //! proofs.
 
 use std::path::Path;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use ed25519_dalek::SigningKey;
 use miyun_core::JurisdictionId;
-use miyun_journal::format::{Answer, Record};
+use miyun_journal::format::{Answer, Batch, Record};
+use miyun_journal::log::Index;
 use miyun_journal::proof::{Proof, SignedHead};
-use miyun_journal::{DirStorage, Envelope, Journal, Recovery, Storage, read_log};
+use miyun_journal::{DirStorage, Envelope, Journal, Recovery, Storage, read_log, read_until};
 use miyun_ledger::{Command, Powers, Receipt, Refusal, SignerDef, State, Time, Window};
 
 use crate::Error;
@@ -17,7 +18,8 @@ use crate::service::{Book, OPERATOR_SIGNER, Registry, Setup};
 
 /// A journal behind a lock.
 pub struct JournalBook<S> {
-    journal: Mutex<Journal<S>>,
+    journal: Mutex<Journal<Arc<S>>>,
+    storage: Arc<S>,
     ledger: [u8; 32],
     key: SigningKey,
 }
@@ -50,10 +52,12 @@ impl<S: Storage> JournalBook<S> {
     /// # Errors
     /// [`Error::Journal`] if there is one already or storage fails.
     pub fn create(storage: S, ledger: [u8; 32], operator: &SigningKey) -> Result<Self, Error> {
-        let journal =
-            Journal::create(storage, genesis(ledger, operator)).map_err(|e| failed(&e))?;
+        let storage = Arc::new(storage);
+        let journal = Journal::create(Arc::clone(&storage), genesis(ledger, operator))
+            .map_err(|e| failed(&e))?;
         Ok(Self {
             journal: Mutex::new(journal),
+            storage,
             ledger,
             key: operator.clone(),
         })
@@ -64,12 +68,14 @@ impl<S: Storage> JournalBook<S> {
     /// # Errors
     /// [`Error::Journal`] if it cannot be read, [`Error::Record`] if a record is no registry's.
     pub fn open(storage: S, operator: &SigningKey) -> Result<(Self, Model, Recovery), Error> {
-        let (journal, recovery) = Journal::open(storage).map_err(|e| failed(&e))?;
+        let storage = Arc::new(storage);
+        let (journal, recovery) = Journal::open(Arc::clone(&storage)).map_err(|e| failed(&e))?;
         let ledger = journal.door().ledger();
         let model = fold(journal.storage(), &ledger)?;
         Ok((
             Self {
                 journal: Mutex::new(journal),
+                storage,
                 ledger,
                 key: operator.clone(),
             },
@@ -78,9 +84,29 @@ impl<S: Storage> JournalBook<S> {
         ))
     }
 
-    fn lock(&self) -> MutexGuard<'_, Journal<S>> {
+    fn lock(&self) -> MutexGuard<'_, Journal<Arc<S>>> {
         self.journal.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Folds the records of a batch into a model.
+fn take(model: &mut Model, ledger: &[u8; 32], batch: &Batch<'_>) -> Result<(), Error> {
+    for (number, bytes) in (batch.header.first_record..).zip(&batch.body.records) {
+        let record = Record::from_bytes(bytes).map_err(|e| Error::Record {
+            record: number,
+            reason: e.to_string(),
+        })?;
+        if let Answer::Applied(moved) = record.answer {
+            let receipt = Receipt {
+                id: record.command.id,
+                record: number,
+                replayed: false,
+                moved,
+            };
+            model.take(ledger, number, batch.header.time, &record.command, &receipt)?;
+        }
+    }
+    Ok(())
 }
 
 /// The model that the records in storage fold to.
@@ -89,39 +115,98 @@ impl<S: Storage> JournalBook<S> {
 /// As [`JournalBook::open`].
 pub fn fold<S: Storage>(storage: &S, ledger: &[u8; 32]) -> Result<Model, Error> {
     let mut model = Model::default();
-    let mut wrong = None;
+    let mut done = Ok(());
     read_log(storage, |batch| {
-        for (number, bytes) in (batch.header.first_record..).zip(&batch.body.records) {
-            if wrong.is_some() {
-                break;
-            }
-            let taken = Record::from_bytes(bytes)
-                .map_err(|e| Error::Record {
-                    record: number,
-                    reason: e.to_string(),
-                })
-                .and_then(|r| match r.answer {
-                    Answer::Applied(moved) => {
-                        let receipt = Receipt {
-                            id: r.command.id,
-                            record: number,
-                            replayed: false,
-                            moved,
-                        };
-                        model
-                            .take(ledger, number, batch.header.time, &r.command, &receipt)
-                            .map(drop)
-                    }
-                    Answer::Refused(_) => Ok(()),
-                });
-            wrong = taken.err();
+        if done.is_ok() {
+            done = take(&mut model, ledger, batch);
         }
         Ok(())
     })
     .map_err(|e| failed(&e))?;
-    match wrong {
-        Some(e) => Err(e),
-        None => Ok(model),
+    done.map(|()| model)
+}
+
+/// The book as it was at an instant; it takes no requests.
+struct PastBook<S> {
+    storage: Arc<S>,
+    state: State,
+    index: Index,
+    ledger: [u8; 32],
+    key: SigningKey,
+}
+
+fn past<S: Storage + 'static>(
+    storage: &Arc<S>,
+    ledger: [u8; 32],
+    key: &SigningKey,
+    until: Time,
+) -> Result<(Box<dyn Book>, Model), Error> {
+    let mut model = Model::default();
+    let mut done = Ok(());
+    let (state, index) = read_until(storage.as_ref(), until, |batch| {
+        if done.is_ok() {
+            done = take(&mut model, &ledger, batch);
+        }
+        Ok(())
+    })
+    .map_err(|e| failed(&e))?;
+    done?;
+    let book = PastBook {
+        storage: Arc::clone(storage),
+        state,
+        index,
+        ledger,
+        key: key.clone(),
+    };
+    Ok((Box::new(book), model))
+}
+
+fn prove<S: Storage>(
+    storage: &S,
+    index: &Index,
+    record: u64,
+    ledger: [u8; 32],
+    key: &SigningKey,
+) -> Result<Proof, Error> {
+    miyun_journal::proof::prove(storage, index, record, ledger, key).map_err(|_| Error::Unknown {
+        kind: "record",
+        id: record.to_string(),
+    })
+}
+
+impl<S: Storage + 'static> Book for PastBook<S> {
+    fn ledger(&self) -> [u8; 32] {
+        self.ledger
+    }
+
+    fn call(&self, _: Time, _: Vec<Command>) -> Result<Vec<Result<Receipt, Refusal>>, Error> {
+        Err(Error::Journal {
+            code: "past".into(),
+            text: "the past takes no requests".into(),
+        })
+    }
+
+    fn look(&self, f: &mut dyn FnMut(&State)) -> Result<(), Error> {
+        f(&self.state);
+        Ok(())
+    }
+
+    fn head(&self) -> Result<SignedHead, Error> {
+        Ok(SignedHead::sign(self.ledger, &self.index, &self.key))
+    }
+
+    fn proof(&self, record: u64) -> Result<Proof, Error> {
+        prove(
+            self.storage.as_ref(),
+            &self.index,
+            record,
+            self.ledger,
+            &self.key,
+        )
+    }
+
+    fn past(&self, until: Time) -> Result<(Box<dyn Book>, Model), Error> {
+        past(&self.storage, self.ledger, &self.key, until)
     }
 }
 
@@ -165,11 +250,17 @@ impl<S: Storage + 'static> Book for JournalBook<S> {
     fn proof(&self, record: u64) -> Result<Proof, Error> {
         let journal = self.lock();
         let index = journal.index().read().clone();
-        miyun_journal::proof::prove(journal.storage(), &index, record, self.ledger, &self.key)
-            .map_err(|_| Error::Unknown {
-                kind: "record",
-                id: record.to_string(),
-            })
+        prove(
+            journal.storage().as_ref(),
+            &index,
+            record,
+            self.ledger,
+            &self.key,
+        )
+    }
+
+    fn past(&self, until: Time) -> Result<(Box<dyn Book>, Model), Error> {
+        past(&self.storage, self.ledger, &self.key, until)
     }
 }
 

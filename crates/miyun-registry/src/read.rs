@@ -178,13 +178,15 @@ impl ReadModel {
         Ok(out)
     }
 
-    /// Retirements whose text holds `words`, newest first; `page` from 0.
+    /// Retirements whose text holds `words`, newest first; `page` from 0. Only those of the first
+    /// `records` records count, if that is given.
     ///
     /// # Errors
     /// [`Error::Storage`].
     pub async fn retirements(
         &self,
         words: &str,
+        records: Option<u64>,
         page: u32,
         size: u32,
     ) -> Result<(Vec<Found>, i64), Error> {
@@ -197,18 +199,22 @@ impl ReadModel {
         }
         pattern.push('%');
         let at = failed("retirements");
-        let total: AnyRow =
-            sqlx::query("SELECT COUNT(*) FROM registry_retirement WHERE words LIKE $1 ESCAPE '!'")
-                .bind(pattern.clone())
-                .fetch_one(&self.pool)
-                .await
-                .map_err(&at)?;
+        let below = records.map_or(i64::MAX, |n| i64::try_from(n).unwrap_or(i64::MAX));
+        let total: AnyRow = sqlx::query(
+            "SELECT COUNT(*) FROM registry_retirement WHERE words LIKE $1 ESCAPE '!' AND record < $2",
+        )
+        .bind(pattern.clone())
+        .bind(below)
+        .fetch_one(&self.pool)
+        .await
+        .map_err(&at)?;
         let rows: Vec<AnyRow> = sqlx::query(
             "SELECT id, record, at, party, asset, amount, serials, beneficiary, reason, jurisdiction \
-             FROM registry_retirement WHERE words LIKE $1 ESCAPE '!' \
-             ORDER BY record DESC LIMIT $2 OFFSET $3",
+             FROM registry_retirement WHERE words LIKE $1 ESCAPE '!' AND record < $2 \
+             ORDER BY record DESC LIMIT $3 OFFSET $4",
         )
         .bind(pattern)
+        .bind(below)
         .bind(i64::from(size))
         .bind(i64::from(page) * i64::from(size))
         .fetch_all(&self.pool)

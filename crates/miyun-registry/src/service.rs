@@ -49,6 +49,13 @@ pub trait Book: Send + Sync {
     /// # Errors
     /// [`Error::Unknown`] if there is no such record.
     fn proof(&self, record: u64) -> Result<Proof, Error>;
+    /// The book as it was at an instant, and the model that its records then folded to. It is read
+    /// only.
+    ///
+    /// # Errors
+    /// [`Error::Journal`] if the journal cannot be read, [`Error::Record`] if a record is no
+    /// registry's.
+    fn past(&self, until: Time) -> Result<(Box<dyn Book>, Model), Error>;
 }
 
 /// What a request brought about.
@@ -164,6 +171,29 @@ impl Registry {
             model: RwLock::new(model),
             writer: Mutex::default(),
         }
+    }
+
+    /// The registry as it was known at an instant: its own state, heads and proofs, its clock
+    /// standing still. It takes no requests. Costs a replay of the journal.
+    ///
+    /// # Errors
+    /// [`Error::Unknown`] if it had not been founded yet, [`Error::Journal`] or [`Error::Record`] if
+    /// the journal cannot be read.
+    pub fn as_known(&self, until: Time) -> Result<Self, Error> {
+        let (book, model) = self.book.past(until)?;
+        if model.records() == 0 {
+            return Err(Error::Unknown {
+                kind: "state",
+                id: format!("{}: the registry was founded later", time::text(until)),
+            });
+        }
+        let setup = Setup {
+            instruments: self.setup.instruments,
+            holidays: self.setup.holidays.clone(),
+            operator: self.setup.operator.clone(),
+            clock: Arc::new(move || until),
+        };
+        Ok(Self::over(book, setup, model))
     }
 
     /// Adds an observer, which hears of every record from now on.

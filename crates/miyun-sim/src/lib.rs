@@ -53,6 +53,28 @@ pub struct City {
     pub flaws: Vec<Flaw>,
 }
 
+/// What the demonstration's report of 22 November 2026 tells of: an instrument that read high, and
+/// what its calibration record makes of the readings.
+const CALIBRATION: Calibration = Calibration {
+    station: "gangtie",
+    indicator: "PM2.5",
+    first: Date::constant(2026, 8, 26),
+    last: Date::constant(2026, 10, 24),
+    share_percent: 70,
+};
+
+struct Calibration {
+    station: &'static str,
+    indicator: &'static str,
+    first: Date,
+    last: Date,
+    share_percent: i32,
+}
+
+/// First lines of every file.
+const HEAD: &str =
+    "# SIMULATED: made by miyun-sim, measured nowhere\nstation,indicator,time,value,unit,flag\n";
+
 /// The station that has the city's weather.
 const OBSERVATORY: &str = "guanta";
 
@@ -147,6 +169,24 @@ impl City {
         self.flaws.retain(|f| f.hours.1 < hours);
     }
 
+    /// Corrects the one instrument that read high, by its calibration record; returns the corrected
+    /// hours as a CSV of the same columns, or nothing if the city does not have them.
+    pub fn correct(&mut self) -> Option<String> {
+        let c = CALIBRATION;
+        let station = STATIONS.iter().position(|s| s.0 == c.station)?;
+        let k = INDICATORS.iter().position(|i| i.0 == c.indicator)?;
+        let day = |d: Date| usize::try_from((d - self.first_day).get_days()).ok();
+        let (from, until) = (day(c.first)? * 24, (day(c.last)? + 1) * 24);
+        let series = self.values[station][k].get_mut(from..until)?;
+        for v in series.iter_mut().flatten() {
+            *v = *v * c.share_percent / 100;
+        }
+        let series = series.to_vec();
+        let mut out = String::from(HEAD);
+        Self::rows(&mut out, c.station, INDICATORS[k], c.first, &series);
+        Some(out)
+    }
+
     /// The local beginning of an hour counted from the first.
     #[must_use]
     pub fn hour(&self, hour: usize) -> String {
@@ -161,26 +201,26 @@ impl City {
     pub fn csv(&self) -> String {
         let mut out =
             String::with_capacity(self.values.len() * INDICATORS.len() * self.days * 24 * 44);
-        out.push_str("# SIMULATED: made by miyun-sim, measured nowhere\nstation,indicator,time,value,unit,flag\n");
+        out.push_str(HEAD);
         for (station, (id, ..)) in self.values.iter().zip(STATIONS) {
             for (series, column) in station.iter().zip(INDICATORS) {
-                self.rows(&mut out, id, column, series);
+                Self::rows(&mut out, id, column, self.first_day, series);
             }
         }
         for (series, column) in self.weather.iter().zip(WEATHER) {
-            self.rows(&mut out, OBSERVATORY, column, series);
+            Self::rows(&mut out, OBSERVATORY, column, self.first_day, series);
         }
         out
     }
 
     fn rows(
-        &self,
         out: &mut String,
         id: &str,
         (indicator, unit, scale): (&str, &str, i32),
+        first_day: Date,
         series: &[Option<i32>],
     ) {
-        let mut date = self.first_day;
+        let mut date = first_day;
         let width = if scale == 100 { 2 } else { 1 };
         for day in series.chunks(24) {
             for (h, v) in day.iter().enumerate() {
@@ -223,6 +263,28 @@ mod tests {
             .map(|v| f64::from(*v) / f64::from(INDICATORS[indicator].2))
             .collect();
         all.iter().sum::<f64>() / all.len() as f64
+    }
+
+    #[test]
+    fn a_correction_changes_sixty_days_of_one_instrument() {
+        let read = city(1, Date::constant(2026, 1, 1), 365);
+        let mut c = read.clone();
+        let text = c.correct().unwrap();
+        let changed: Vec<(usize, usize, usize)> = (0..STATIONS.len())
+            .flat_map(|s| (0..INDICATORS.len()).map(move |k| (s, k)))
+            .flat_map(|(s, k)| (0..365 * 24).map(move |h| (s, k, h)))
+            .filter(|(s, k, h)| read.values[*s][*k][*h] != c.values[*s][*k][*h])
+            .collect();
+        let days: std::collections::BTreeSet<usize> = changed.iter().map(|x| x.2 / 24).collect();
+        assert!(changed.iter().all(|x| STATIONS[x.0].0 == "gangtie"));
+        assert!(changed.iter().all(|x| INDICATORS[x.1].0 == "PM2.5"));
+        assert_eq!(days.len(), 60);
+        let rows = text.lines().skip(2).count();
+        assert!((changed.len()..=60 * 24).contains(&rows), "{rows}");
+        assert!(text.contains("gangtie,PM2.5,2026-10-10T"));
+        // A city that ends before them has nothing to correct.
+        assert!(city(1, Date::constant(2024, 1, 1), 365).correct().is_none());
+        assert!(city(1, Date::constant(2027, 1, 1), 365).correct().is_none());
     }
 
     #[test]

@@ -463,6 +463,42 @@ impl Store {
     }
 }
 
+/// A body without the signs of its markup: `# `, `- `, `> `, `{#s1.1}`, `**`, `[words](address)`.
+fn plain(body: &str) -> String {
+    let mut out = String::with_capacity(body.len());
+    for line in body.lines() {
+        let line = line.trim_start();
+        let line = ["# ", "## ", "### ", "- ", "> "]
+            .iter()
+            .find_map(|sign| line.strip_prefix(sign))
+            .unwrap_or(line);
+        let mut rest = line;
+        while let Some(at) = rest.find(['{', '[', ']', '*', '`']) {
+            out.push_str(&rest[..at]);
+            let tail = &rest[at..];
+            let cut = |open: &str, shut: char| {
+                let end = tail.strip_prefix(open)?.find(shut)?;
+                tail.get(open.len() + end + shut.len_utf8()..)
+            };
+            rest = cut("{#", '}')
+                .or_else(|| cut("](", ')'))
+                .or_else(|| tail.strip_prefix("**"))
+                .or_else(|| {
+                    let sign = tail.chars().next()?;
+                    let kept = matches!(sign, '{' | ']') || (sign == '[' && !tail.contains("]("));
+                    if kept {
+                        out.push(sign);
+                    }
+                    tail.get(sign.len_utf8()..)
+                })
+                .unwrap_or("");
+        }
+        out.push_str(rest);
+        out.push(' ');
+    }
+    out
+}
+
 /// Characters of a snippet.
 const SNIPPET_LEN: usize = 120;
 
@@ -473,7 +509,7 @@ fn snippet(
     phrase: Option<&str>,
     terms: &[String],
 ) -> Vec<(bool, String)> {
-    let text: String = format!("{summary} {body}")
+    let text: String = format!("{summary} {}", plain(body))
         .split_whitespace()
         .collect::<Vec<_>>()
         .join(" ");
@@ -552,6 +588,16 @@ mod tests {
         let s = snippet("", "İstanbul İ air", Some("air"), &["air".into()]);
         assert_eq!(s.last(), Some(&(true, "air".to_owned())));
         assert!(snippet("", "", None, &[]).is_empty());
+        let s = snippet(
+            "",
+            "# 一、空气 {#s1}\n\n见[账本](/zh/air/ledger)，**逐日**列出 [1] {2}。 {#s1.1}",
+            None,
+            &[],
+        );
+        assert_eq!(
+            s,
+            [(false, "一、空气 见账本，逐日列出 [1] {2}。".to_owned())]
+        );
     }
 
     #[test]

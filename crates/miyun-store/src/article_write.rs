@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use miyun_core::text::Lang;
 use sqlx::{Any, Transaction};
 
-use crate::article::{ArticleContent, ArticleVersion, VersionState};
+use crate::article::{ArticleContent, ArticleVersion, ContentError, VersionState};
 use crate::article_read::version;
 use crate::row::{R, json, stamp};
 use crate::store::Backend;
@@ -29,6 +29,15 @@ impl Store {
         at: Timestamp,
     ) -> Result<(ArticleId, u32), StoreError> {
         content.check()?;
+        if let Some(p) = &content.picture
+            && self.renditions(&p.media).await?.is_empty()
+        {
+            return Err(ContentError {
+                field: "picture".into(),
+                reason: "is not stored here: upload it first".into(),
+            }
+            .into());
+        }
         let document = json("article_version", content)?;
         let digest = blake3::hash(document.as_bytes()).to_hex().to_string();
         let note: String = plain(note).chars().take(1_000).collect();

@@ -157,8 +157,10 @@ impl Store {
             for (k, line) in BufReader::new(file).lines().enumerate() {
                 let bad = |reason: String| fail(&path, format!("line {}: {reason}", k + 1));
                 let line = line.map_err(|e| bad(e.to_string()))?;
-                let row: Map<String, Value> =
+                let mut row: Map<String, Value> =
                     serde_json::from_str(&line).map_err(|e| bad(e.to_string()))?;
+                // What is not given is null, whatever the type of the column.
+                row.retain(|_, v| !v.is_null());
                 // Names of columns become part of the statement: only plain words may.
                 if let Some(c) = row
                     .keys()
@@ -176,7 +178,6 @@ impl Store {
                 )));
                 for value in row.values() {
                     insert = match value {
-                        Value::Null => insert.bind(None::<String>),
                         Value::String(t) => insert.bind(t.clone()),
                         Value::Number(n) => insert.bind(n.as_i64()),
                         Value::Object(o) => {

@@ -40,7 +40,7 @@ pub use id::{
 };
 pub use job::{Job, JobKind, JobState};
 pub use key::{ApiKey, KeyOwner, NewKey};
-pub use media::Media;
+pub use media::{Media, NewRendition, Rendition};
 pub use people::{Grant, NewPerson, Person, Role};
 pub use proposal::{Decision, Effect, NewProposal, Proposal};
 pub use session::{NewSession, Session, SignIn};

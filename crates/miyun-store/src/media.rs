@@ -1,6 +1,7 @@
-//! Pictures and attachments, by the digest of their bytes.
+//! Pictures, by the digest of their bytes.
 
 use jiff::Timestamp;
+use serde::Serialize;
 use sqlx::Row;
 
 use crate::row::{R, stamp};
@@ -15,40 +16,108 @@ pub struct Media {
     pub bytes: Vec<u8>,
 }
 
+/// A picture in one width, as it will be stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewRendition {
+    /// Its type: `image/jpeg`.
+    pub content_type: &'static str,
+    /// Width in pixels.
+    pub width: u32,
+    /// Height in pixels.
+    pub height: u32,
+    /// Its bytes.
+    pub bytes: Vec<u8>,
+}
+
+/// A stored picture in one width.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Rendition {
+    /// The stored file.
+    pub media: MediaId,
+    /// Its type.
+    pub content_type: String,
+    /// Width in pixels.
+    pub width: u32,
+    /// Height in pixels.
+    pub height: u32,
+}
+
 /// Largest file in bytes.
 const MEDIA_LEN_MAX: usize = 8 << 20;
 
 impl Store {
-    /// Stores a file; the same bytes are stored once.
+    /// Stores a picture in its widths, widest first, all or none; the same bytes are stored once.
+    /// Returns the id of the widest, by which an article names the picture.
     ///
     /// # Errors
-    /// [`StoreError::Conflict`] if it is larger than 8 MiB.
-    pub async fn put_media(
+    /// [`StoreError::Conflict`] if there is none, or one is larger than 8 MiB.
+    pub async fn put_picture(
         &self,
-        bytes: &[u8],
-        content_type: &str,
+        renditions: &[NewRendition],
         by: &str,
         at: Timestamp,
     ) -> Result<MediaId, StoreError> {
-        if bytes.len() > MEDIA_LEN_MAX {
+        let Some(widest) = renditions.first() else {
+            return Err(StoreError::Conflict("a picture without pixels".into()));
+        };
+        if let Some(r) = renditions.iter().find(|r| r.bytes.len() > MEDIA_LEN_MAX) {
             return Err(StoreError::Conflict(format!(
                 "a file has at most {MEDIA_LEN_MAX} bytes, this one has {}",
-                bytes.len()
+                r.bytes.len()
             )));
         }
-        let id = MediaId::of(bytes);
-        sqlx::query(
-            "INSERT INTO media (id, content_type, bytes, added_by, added_at) VALUES ($1, $2, $3, $4, $5) \
-             ON CONFLICT (id) DO NOTHING",
+        let picture = MediaId::of(&widest.bytes);
+        let mut tx = self.begin().await?;
+        for r in renditions {
+            sqlx::query(
+                "INSERT INTO media (id, content_type, bytes, added_by, added_at, picture, width, height) \
+                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (id) DO NOTHING",
+            )
+            .bind(MediaId::of(&r.bytes).as_str())
+            .bind(r.content_type)
+            .bind(r.bytes.clone())
+            .bind(by)
+            .bind(stamp(at))
+            .bind(picture.as_str())
+            .bind(i64::from(r.width))
+            .bind(i64::from(r.height))
+            .execute(&mut *tx)
+            .await?;
+        }
+        tx.commit().await?;
+        Ok(picture)
+    }
+
+    /// The widths in which a picture is stored, widest first; empty if it is not there.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the database fails.
+    pub async fn renditions(&self, picture: &MediaId) -> Result<Vec<Rendition>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT id, content_type, width, height FROM media \
+             WHERE (picture = $1 OR id = $1) AND width IS NOT NULL ORDER BY width DESC",
         )
-        .bind(id.as_str())
-        .bind(content_type)
-        .bind(bytes.to_vec())
-        .bind(by)
-        .bind(stamp(at))
-        .execute(&self.pool)
+        .bind(picture.as_str())
+        .fetch_all(&self.pool)
         .await?;
-        Ok(id)
+        let mut out = Vec::new();
+        for row in &rows {
+            let r = R("media", row);
+            let pixels = |column| Ok::<u32, StoreError>(u32::try_from(r.int(column)?).unwrap_or(0));
+            out.push(Rendition {
+                media: r.parse("id")?,
+                content_type: r.text("content_type")?,
+                width: pixels("width")?,
+                height: pixels("height")?,
+            });
+        }
+        // Bytes that are both a picture and a narrower width of another one: wider ones are not it.
+        if let Some(k) = out.iter().position(|r| r.media == *picture) {
+            out.drain(..k);
+            Ok(out)
+        } else {
+            Ok(Vec::new())
+        }
     }
 
     /// A stored file.

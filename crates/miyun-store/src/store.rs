@@ -27,10 +27,11 @@ pub struct Store {
 }
 
 /// Version, name, text for both; a part that differs follows as SQLite's and PostgreSQL's text.
-const MIGRATIONS: [(i64, &str, &str, &str); 4] = {
+const MIGRATIONS: [(i64, &str, &str, &str); 5] = {
     const PEOPLE: &str = include_str!("../migrations/0001-people.sql");
     const PUBLICATION: &str = include_str!("../migrations/0002-publication.sql");
     const JOBS: &str = include_str!("../migrations/0003-jobs.sql");
+    const PICTURES: &str = include_str!("../migrations/0005-pictures.sql");
     [
         (1, "people", PEOPLE, PEOPLE),
         (2, "publication", PUBLICATION, PUBLICATION),
@@ -41,6 +42,7 @@ const MIGRATIONS: [(i64, &str, &str, &str); 4] = {
             include_str!("../migrations/0004-search.sqlite.sql"),
             include_str!("../migrations/0004-search.postgres.sql"),
         ),
+        (5, "pictures", PICTURES, PICTURES),
     ]
 };
 

@@ -7,8 +7,8 @@ use miyun_core::Text;
 use miyun_core::text::Lang;
 use miyun_store::{
     ArticleContent, ArticleId, ArticleQuery, ArticleText, ClauseLink, LegalStatus, LikeOutcome,
-    NewPerson, Order, PersonId, Store, StoreError, TextStatus, VISITOR_LIKES_PER_PREFIX_MAX,
-    VersionState,
+    MediaId, NewPerson, NewRendition, Order, PersonId, Picture, Store, StoreError, TextStatus,
+    VISITOR_LIKES_PER_PREFIX_MAX, VersionState,
 };
 
 async fn two(store: &Store) -> (PersonId, PersonId) {
@@ -444,25 +444,91 @@ both!(collections_are_private, |store| {
     assert!(store.collections(&who.0).await.unwrap().is_empty());
 });
 
-both!(pictures_are_stored_once, |store| {
-    let bytes: Vec<u8> = (0..=255).collect();
-    let a = store
-        .put_media(&bytes, "image/webp", "p", at(0))
-        .await
-        .unwrap();
-    let b = store
-        .put_media(&bytes, "image/webp", "q", at(1))
-        .await
-        .unwrap();
-    assert_eq!(a, b);
+fn rendition(width: u32, bytes: &[u8]) -> NewRendition {
+    NewRendition {
+        content_type: "image/png",
+        width,
+        height: width / 2,
+        bytes: bytes.to_vec(),
+    }
+}
+
+both!(pictures_are_stored_once_in_their_widths, |store| {
+    let wide: Vec<u8> = (0..=255).collect();
+    let all = [rendition(960, &wide), rendition(480, b"narrow")];
+    let a = store.put_picture(&all, "p", at(0)).await.unwrap();
+    assert_eq!(store.put_picture(&all, "q", at(1)).await.unwrap(), a);
+    assert_eq!(a, MediaId::of(&wide));
     let m = store.media(&a).await.unwrap().unwrap();
-    assert_eq!((m.bytes, m.content_type.as_str()), (bytes, "image/webp"));
-    assert!(
-        store
-            .put_media(&vec![0; 9 << 20], "x", "p", at(2))
-            .await
-            .is_err()
-    );
+    assert_eq!((m.bytes, m.content_type.as_str()), (wide, "image/png"));
+    let widths = async |id: &MediaId| -> Vec<u32> {
+        let all = store.renditions(id).await.unwrap();
+        all.iter().map(|r| r.width).collect()
+    };
+    assert_eq!(widths(&a).await, [960, 480]);
+    // The narrow one sent as a picture of its own is one, without the wide one.
+    let b = store
+        .put_picture(&[rendition(480, b"narrow")], "p", at(2))
+        .await
+        .unwrap();
+    assert_eq!(widths(&b).await, [480]);
+    assert!(widths(&MediaId::of(b"never seen")).await.is_empty());
+    let huge = rendition(8, &vec![0; 9 << 20]);
+    assert!(store.put_picture(&[huge], "p", at(3)).await.is_err());
+    assert!(store.put_picture(&[], "p", at(3)).await.is_err());
+});
+
+both!(an_article_shows_only_pictures_that_are_here, |store| {
+    let (writer, second) = two(&store).await;
+    let shown = |media: MediaId, caption: &str| {
+        let mut c = content("t", "b", 0);
+        c.picture = Some(Picture {
+            media,
+            caption: Text::new(caption, caption),
+            credit: "c".into(),
+            licence: "CC0".into(),
+            alt: Text::new("a", "a"),
+        });
+        c
+    };
+    let id = store
+        .put_picture(&[rendition(480, b"first")], "p", at(0))
+        .await
+        .unwrap();
+    for bad in [
+        shown(MediaId::of(b"elsewhere"), "x"),
+        shown(id.clone(), " "),
+    ] {
+        let r = store.save_draft(None, &bad, "", &writer, at(1)).await;
+        assert!(
+            matches!(&r, Err(StoreError::Content(e)) if e.field == "picture"),
+            "{r:?}"
+        );
+    }
+    // A later version with another picture leaves the earlier one as it was.
+    let (article, _) = store
+        .save_draft(None, &shown(id.clone(), "x"), "", &writer, at(2))
+        .await
+        .unwrap();
+    store
+        .propose_article(&article, &writer, at(3))
+        .await
+        .unwrap();
+    store
+        .decide_article(&article, true, "", &second, at(4))
+        .await
+        .unwrap();
+    let other = store
+        .put_picture(&[rendition(480, b"second")], "p", at(5))
+        .await
+        .unwrap();
+    store
+        .save_draft(Some(&article), &shown(other, "y"), "", &writer, at(6))
+        .await
+        .unwrap();
+    let v = store.article_version(&article, 1).await.unwrap().unwrap();
+    assert_eq!(v.content.picture.unwrap().media, id);
+    assert_eq!(store.media(&id).await.unwrap().unwrap().bytes, b"first");
 });
 
 both!(content_is_checked, |store| {

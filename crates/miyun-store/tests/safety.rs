@@ -6,7 +6,7 @@ use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 
 use both::at;
-use miyun_store::{AuditQuery, Deed, NewPerson, Role, Store, StoreError};
+use miyun_store::{AuditQuery, Deed, NewPerson, NewRendition, Role, Store, StoreError};
 
 /// Not a test of its own: the writer that `a_crash_loses_nothing` kills.
 #[tokio::test]
@@ -106,7 +106,16 @@ async fn fill(store: &Store) {
         .await
         .unwrap();
     store
-        .put_media(&[0, 255, 10, 13, 34], "image/png", "x", at(1))
+        .put_picture(
+            &[NewRendition {
+                content_type: "image/png",
+                width: 2,
+                height: 1,
+                bytes: vec![0, 255, 10, 13, 34],
+            }],
+            "x",
+            at(1),
+        )
         .await
         .unwrap();
     store

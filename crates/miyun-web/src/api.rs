@@ -3,12 +3,16 @@
 
 mod air;
 mod articles;
+pub(crate) mod describe;
 mod keys;
+mod map;
 pub(crate) mod people;
+mod pictures;
 pub(crate) mod publish;
 mod read;
 mod rules;
 mod table;
+pub(crate) use table::{Cell, Rows, Sheet, SheetQuery, Table};
 pub(crate) mod work;
 
 use std::sync::{Arc, OnceLock};
@@ -49,6 +53,7 @@ const UPLOAD_WITHIN: Duration = Duration::from_secs(600);
         (name = "figures", description = "Single figures with their reasons, and what was published when"),
         (name = "rules", description = "The law as data"),
         (name = "articles", description = "Articles, their versions and clauses"),
+        (name = "devices", description = "Loggers and outlets, where a gateway runs"),
         (name = "jobs", description = "Long work"),
         (name = "people", description = "Who is asking, keys, roles, the audit log")
     )
@@ -73,12 +78,19 @@ impl Modify for Security {
 fn build() -> (Router<Arc<Platform>>, utoipa::openapi::OpenApi) {
     OpenApiRouter::with_openapi(Document::openapi())
         .routes(routes!(read::places))
+        .routes(routes!(read::search))
         .routes(routes!(read::imports))
         .routes(routes!(air::air_items))
         .routes(routes!(air::air_days))
         .routes(routes!(air::air_hours))
+        .routes(routes!(air::air_ledger))
+        .routes(routes!(map::stations))
+        .routes(routes!(map::outlets))
+        .routes(routes!(map::layers))
+        .routes(routes!(map::layer))
         .routes(routes!(read::plans))
         .routes(routes!(read::plan_status))
+        .routes(routes!(read::plan_measures))
         .routes(routes!(publish::figure))
         .routes(routes!(publish::published))
         .routes(routes!(publish::published_history))
@@ -90,6 +102,7 @@ fn build() -> (Router<Arc<Platform>>, utoipa::openapi::OpenApi) {
         .routes(routes!(articles::list, articles::create))
         .routes(routes!(articles::one))
         .routes(routes!(articles::versions))
+        .routes(routes!(pictures::one))
         .routes(routes!(articles::save))
         .routes(routes!(articles::propose))
         .routes(routes!(articles::decide))
@@ -108,6 +121,12 @@ fn build() -> (Router<Arc<Platform>>, utoipa::openapi::OpenApi) {
         .routes(routes!(people::grants, people::grant))
         .routes(routes!(people::revoke))
         .routes(routes!(people::audit))
+        .layer(DefaultBodyLimit::max(BODY_LEN_MAX))
+        .merge(
+            OpenApiRouter::new()
+                .routes(routes!(pictures::create))
+                .layer(DefaultBodyLimit::max(crate::picture::FILE_LEN_MAX)),
+        )
         .split_for_parts()
 }
 
@@ -116,6 +135,8 @@ fn build() -> (Router<Arc<Platform>>, utoipa::openapi::OpenApi) {
 pub fn openapi() -> utoipa::openapi::OpenApi {
     let mut api = build().1;
     work::describe_upload(&mut api);
+    api.merge(crate::devices::Document::openapi());
+    describe::describe(&mut api, &describe::PLATFORM);
     api
 }
 
@@ -139,10 +160,7 @@ async fn document() -> Response {
 
 /// Routes of the API, uploads apart.
 pub(crate) fn routes() -> Router<Arc<Platform>> {
-    build()
-        .0
-        .route("/api/v1/openapi.json", get(document))
-        .layer(DefaultBodyLimit::max(BODY_LEN_MAX))
+    build().0.route("/api/v1/openapi.json", get(document))
 }
 
 /// The upload, whose body may be larger than any other.

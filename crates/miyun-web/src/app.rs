@@ -16,6 +16,7 @@ use miyun_store::Store;
 use serde::Deserialize;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::limit::RequestBodyLimitLayer;
+use tracing::Instrument;
 
 use crate::auth::{Limits, Oidc, OidcSettings};
 use crate::jobs::Jobs;
@@ -179,6 +180,9 @@ fn absent(
 
 /// The routes of a platform with every layer around them.
 pub fn app(platform: Arc<Platform>, doors: Doors) -> Router {
+    if let Some(hub) = &doors.devices {
+        platform.site.ask_outlets(Arc::clone(hub) as _);
+    }
     let extra = Router::new()
         .route("/readyz", get(ready))
         .route("/metrics", get(metrics))
@@ -186,7 +190,7 @@ pub fn app(platform: Arc<Platform>, doors: Doors) -> Router {
         .merge(jobs::routes())
         .merge(api::routes())
         .with_state(Arc::clone(&platform))
-        .merge(doors.routes());
+        .merge(doors.routes().layer(from_fn(crate::pack::squeeze)));
     let uploads = api::upload_routes(Arc::clone(&platform));
     crate::server::router_with(Arc::clone(&platform.site), extra)
         .layer(RequestBodyLimitLayer::new(BODY_LEN_MAX))
@@ -218,7 +222,7 @@ async fn guarded(request: Request, next: Next) -> Response {
     for (name, value) in [
         (header::CONTENT_SECURITY_POLICY, crate::server::POLICY),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-        (header::REFERRER_POLICY, "no-referrer"),
+        (header::REFERRER_POLICY, crate::server::REFERRER),
     ] {
         response
             .headers_mut()
@@ -292,8 +296,25 @@ async fn observe(State(p): Shared, mut request: Request, next: Next) -> Response
     request
         .extensions_mut()
         .insert(crate::shell::Address(client));
-    let mut response = next.run(request).await;
+    // The names are those of OpenTelemetry's conventions for HTTP servers.
+    let span = tracing::info_span!(
+        target: crate::TRACE,
+        "request",
+        otel.name = format!("{method} {route}"),
+        otel.kind = "server",
+        otel.status_code = tracing::field::Empty,
+        http.request.method = %method,
+        http.route = %route,
+        http.response.status_code = tracing::field::Empty,
+        url.path = %path,
+        miyun.request = %id,
+    );
+    let mut response = next.run(request).instrument(span.clone()).await;
     let status = response.status().as_u16();
+    span.record("http.response.status_code", status);
+    if status >= 500 {
+        span.record("otel.status_code", "ERROR");
+    }
     let elapsed = begun.elapsed();
     p.metrics
         .request(method.as_str(), &route, status, elapsed.as_secs_f64());

@@ -1,4 +1,5 @@
-//! The few files that pages load: one style sheet, one script, one icon, each packed once.
+//! The few files that pages load: one style sheet, one script, one icon, each packed once; and the
+//! map that moves, which only its readers load.
 
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -13,6 +14,7 @@ use crate::shell::STYLE;
 
 /// The one script; pages are complete without it.
 pub const SCRIPT: &str = include_str!("../static/page.js");
+const SCRIPT_TYPE: &str = "text/javascript; charset=utf-8";
 const ICON: &str = include_str!("../static/icon.svg");
 
 /// Path of the style sheet, with a mark that changes with its content.
@@ -29,9 +31,29 @@ pub fn script_path() -> &'static str {
     PATH.get_or_init(|| format!("/static/page.js?v={}", mark(SCRIPT)))
 }
 
-fn mark(text: &str) -> String {
+/// Path of a file of the map that moves.
+#[must_use]
+pub fn map_path(name: &str) -> String {
+    let file = MAP.iter().find(|f| f.0 == name);
+    format!("/static/{name}?v={}", mark(file.map_or(&[][..], |f| f.1)))
+}
+
+/// Files of the map that moves; those of the library are packed already.
+const MAP: [(&str, &[u8]); 3] = [
+    ("map.mjs", include_bytes!("../static/map.mjs")),
+    (
+        "maplibre-gl.mjs",
+        include_bytes!("../static/maplibre/maplibre-gl.mjs.br"),
+    ),
+    (
+        "maplibre-gl-worker.mjs",
+        include_bytes!("../static/maplibre/maplibre-gl-worker.mjs.br"),
+    ),
+];
+
+fn mark(text: impl AsRef<[u8]>) -> String {
     let mut h = DefaultHasher::new();
-    text.hash(&mut h);
+    text.as_ref().hash(&mut h);
     format!("{:08x}", h.finish() & 0xffff_ffff)
 }
 
@@ -44,11 +66,11 @@ pub async fn file(Path(name): Path<String>, headers: HeaderMap) -> Response {
                 "style.css",
                 Packed::new("text/css; charset=utf-8", STYLE.into(), true),
             ),
-            (
-                "page.js",
-                Packed::new("text/javascript; charset=utf-8", SCRIPT.into(), true),
-            ),
+            ("page.js", Packed::new(SCRIPT_TYPE, SCRIPT.into(), true)),
             ("icon.svg", Packed::new("image/svg+xml", ICON.into(), true)),
+            (MAP[0].0, Packed::new(SCRIPT_TYPE, MAP[0].1.into(), true)),
+            (MAP[1].0, Packed::packed(SCRIPT_TYPE, MAP[1].1)),
+            (MAP[2].0, Packed::packed(SCRIPT_TYPE, MAP[2].1)),
         ])
     });
     match files.get(name.as_str()) {

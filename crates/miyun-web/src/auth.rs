@@ -20,7 +20,7 @@ pub use guard::{limit, who};
 pub use oidc::OidcSettings;
 pub use viewer::{Refused, User, Via, Viewer};
 
-pub(crate) use guard::{Limits, session_digest, sweep};
+pub(crate) use guard::{FORM_LEN_MAX, Limits, session_digest, sweep};
 pub(crate) use oidc::Oidc;
 
 /// Routes of signing in and out and of one's account.

@@ -32,11 +32,14 @@ impl<'a> LakeFigures<'a> {
 impl Figures for LakeFigures<'_> {
     fn figure(&self, i: &Indicator, period: &Period, on: Date) -> Option<Figure> {
         if crate::devices::figures::knows(i) {
-            // What loggers sent has no second axis of time yet: the past is left blank, not filled
-            // with what is known today.
-            return self.known.is_none().then(|| {
-                crate::devices::figures::figure(&self.site.lake(), self.site.book, i, period, on)
-            })?;
+            return crate::devices::figures::figure(
+                &self.site.lake(),
+                self.site.book,
+                i,
+                period,
+                on,
+                self.known.as_deref(),
+            );
         }
         let (from, due) = (period.from?, period.until?);
         let last = Site::last_day(&*self.record(&i.subject)?);

@@ -50,6 +50,12 @@ pub const LAYERS: [Layer; 2] = [
 ];
 
 impl Layer {
+    /// Its GeoJSON.
+    #[must_use]
+    pub fn geojson(&self) -> &'static str {
+        self.text
+    }
+
     /// Its lines or rings.
     #[must_use]
     pub fn lines(&self) -> Vec<Vec<Point>> {

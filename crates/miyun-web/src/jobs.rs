@@ -143,7 +143,9 @@ async fn one(p: Arc<Platform>, job: Job, stopping: Arc<AtomicBool>) {
         stopping,
     };
     let what = job.what.clone();
-    let done = tokio::task::spawn_blocking(move || work::work(&steps, &what)).await;
+    let span = tracing::info_span!(target: crate::TRACE, "job", job = %job.id, kind = what.word());
+    let done =
+        tokio::task::spawn_blocking(move || span.in_scope(|| work::work(&steps, &what))).await;
     let outcome = match &done {
         Ok(Ok(result)) => Ok(Some(result)),
         Ok(Err(Halt::Cancelled)) => Ok(None),

@@ -16,15 +16,23 @@ pub mod geo;
 pub mod jobs;
 pub mod listen;
 mod metrics;
+pub mod outlets;
 pub mod pack;
 mod pages;
+pub mod picture;
 pub mod policy;
 pub mod problem;
 pub mod registry;
 pub mod report;
 pub mod rules;
+pub mod said;
+pub mod search;
 pub mod server;
 pub mod shell;
 pub mod show;
 pub mod site;
 pub mod terms;
+
+/// Target of the spans that a collector of traces gets: requests, what they computed, jobs. Nobody
+/// listens to it unless traces are configured, and then a span costs a comparison.
+pub const TRACE: &str = "miyun_web::trace";

@@ -90,6 +90,23 @@ impl Packed {
         }
     }
 
+    /// A body that comes packed with Brotli. Whoever does not take that gets it plain.
+    #[must_use]
+    pub fn packed(kind: &'static str, br: &'static [u8]) -> Self {
+        let mut plain = Vec::new();
+        // What the program carries unpacks; a test looks.
+        let _ = brotli::BrotliDecompress(&mut &*br, &mut plain);
+        let digest = blake3::hash(br).to_hex();
+        Self {
+            kind: HeaderValue::from_static(kind),
+            etag: HeaderValue::from_str(&format!("\"{}\"", &digest.as_str()[..20]))
+                .unwrap_or(HeaderValue::from_static("\"0\"")),
+            plain: plain.into(),
+            gzip: Bytes::new(),
+            br: Bytes::from_static(br),
+        }
+    }
+
     /// The answer, or 304 where the client has it.
     #[must_use]
     pub fn answer(&self, coding: Coding, if_none_match: Option<&HeaderValue>) -> Response {
@@ -276,6 +293,40 @@ pub async fn keep(State(pages): State<Pages>, request: Request, next: Next) -> R
         }
     }
     pages.put(key, generation, packed);
+    answer
+}
+
+/// Packs pages that are made anew for every reader who is not signed in. A page for one person is
+/// left as it is: its length would tell a stranger about its tokens.
+pub async fn squeeze(request: Request, next: Next) -> Response {
+    let anyone = request.method() == Method::GET
+        && preferences(request.headers()).is_some()
+        && !request.headers().contains_key(header::AUTHORIZATION);
+    let coding = accepts(request.headers());
+    let asked = request.headers().get(header::IF_NONE_MATCH).cloned();
+    let (mut parts, body) = next.run(request).await.into_parts();
+    let kind = parts.headers.get(header::CONTENT_TYPE).filter(|k| {
+        anyone
+            && parts.status == StatusCode::OK
+            && k.as_bytes().starts_with(b"text/html")
+            && !parts.headers.contains_key(header::CONTENT_ENCODING)
+            && !parts.headers.contains_key(header::SET_COOKIE)
+    });
+    let Some(kind) = kind.cloned() else {
+        return Response::from_parts(parts, body);
+    };
+    let Ok(bytes) = to_bytes(body, LARGEST).await else {
+        return StatusCode::INTERNAL_SERVER_ERROR.into_response();
+    };
+    let Ok(packed) = tokio::task::spawn_blocking(move || Packed::of(kind, bytes, false)).await
+    else {
+        return StatusCode::INTERNAL_SERVER_ERROR.into_response();
+    };
+    parts.headers.remove(header::CONTENT_LENGTH);
+    let mut answer = packed.answer(coding, asked.as_ref());
+    for (name, value) in &parts.headers {
+        answer.headers_mut().entry(name).or_insert(value.clone());
+    }
     answer
 }
 

@@ -7,9 +7,9 @@ mod articles;
 mod attention;
 mod desk;
 mod home;
-mod ledger;
+pub(crate) mod ledger;
 mod liking;
-mod map;
+pub(crate) mod map;
 mod measure;
 mod rulebook;
 mod search;
@@ -19,7 +19,7 @@ mod why;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::{Path, Query, State};
+use axum::extract::{DefaultBodyLimit, Path, Query, State};
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::{get, post};
 use miyun_core::{Date, Period};
@@ -71,7 +71,7 @@ pub(crate) fn routes() -> Router<Arc<Site>> {
             "/{lang}/rules/{*id}",
             page!(rulebook::one, (String, String)),
         )
-        .route("/{lang}/search", page!(search::page))
+        .route("/{lang}/search", get(search::page))
         .route("/{lang}/data", page!(about::data))
         .route("/{lang}/about", page!(about::about))
         .route("/{lang}/glossary", page!(about::glossary))
@@ -92,7 +92,9 @@ pub(crate) fn routes() -> Router<Arc<Site>> {
         .route("/{lang}/desk/collections.json", get(desk::export))
         .route(
             "/{lang}/desk/articles/{id}",
-            get(desk::edit).post(desk::save),
+            get(desk::edit)
+                .post(desk::save)
+                .layer(DefaultBodyLimit::max(crate::auth::FORM_LEN_MAX)),
         )
         .route("/{lang}/desk/articles/{id}/decide", post(desk::decide))
         .route("/{lang}/desk/articles/{id}/withdraw", post(desk::withdraw))

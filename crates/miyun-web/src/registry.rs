@@ -9,9 +9,10 @@ mod mirror;
 mod pages;
 mod problem;
 mod project;
+mod sheets;
 mod tables;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::Router;
@@ -20,8 +21,8 @@ use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::routing::{get, post};
 use miyun_registry::mirror::Mirror;
 use miyun_registry::read::{ReadModel, Row, Snapshot, rows};
-use miyun_registry::{Answer, Error, Registry};
-use tokio::sync::{mpsc, watch};
+use miyun_registry::{Answer, Error, Registry, time};
+use tokio::sync::{Semaphore, mpsc, watch};
 use tower_http::set_header::SetResponseHeaderLayer;
 use tower_http::timeout::TimeoutLayer;
 
@@ -41,6 +42,34 @@ pub struct Desk {
     mirrors: Vec<Mirror>,
     base: String,
     projected: watch::Receiver<Option<u64>>,
+    past: Past,
+}
+
+/// Registries of past moments; each costs a replay of the journal, so the last ones are kept and
+/// one is made at a time.
+struct Past {
+    kept: Mutex<Vec<(String, Arc<Registry>)>>,
+    turn: Semaphore,
+}
+
+/// Past moments that are kept.
+const PAST_MAX: usize = 4;
+
+impl Past {
+    fn get(&self, known: &str) -> Option<Arc<Registry>> {
+        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.iter()
+            .find(|(k, _)| k == known)
+            .map(|(_, r)| Arc::clone(r))
+    }
+
+    fn put(&self, known: &str, registry: &Arc<Registry>) {
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        if kept.len() >= PAST_MAX {
+            kept.remove(0);
+        }
+        kept.push((known.to_owned(), Arc::clone(registry)));
+    }
 }
 
 impl Desk {
@@ -95,7 +124,40 @@ impl Desk {
             mirrors,
             base,
             projected,
+            past: Past {
+                kept: Mutex::default(),
+                turn: Semaphore::new(1),
+            },
         }))
+    }
+
+    /// The registry as known at a moment (RFC 3339), or as it is.
+    async fn at(&self, known: Option<&str>) -> Result<Arc<Registry>, Error> {
+        let Some(known) = known else {
+            return Ok(Arc::clone(&self.registry));
+        };
+        let until = time::parse(known)?;
+        if until >= self.registry.now() {
+            return Ok(Arc::clone(&self.registry));
+        }
+        if let Some(r) = self.past.get(known) {
+            return Ok(r);
+        }
+        let _turn = self.past.turn.acquire().await;
+        // Whoever waited may find what it waited for.
+        if let Some(r) = self.past.get(known) {
+            return Ok(r);
+        }
+        let registry = Arc::clone(&self.registry);
+        let made = tokio::task::spawn_blocking(move || registry.as_known(until))
+            .await
+            .map_err(|e| Error::Journal {
+                code: "stopped".into(),
+                text: e.to_string(),
+            })?;
+        let made = Arc::new(made?);
+        self.past.put(known, &made);
+        Ok(made)
     }
 
     /// Takes a signed request off the async threads and waits until the read model shows it.
@@ -137,6 +199,7 @@ pub fn router(desk: Arc<Desk>) -> Router {
         .route("/movements", get(api::movements))
         .route("/cad-trust", get(api::cad_trust))
         .route("/mirrors/{name}", get(api::mirror))
+        .route("/tables/{name}", get(sheets::sheet))
         .route("/openapi.json", get(api::openapi));
     Router::new()
         .nest("/api/registry/v1", api)
@@ -182,5 +245,5 @@ pub fn standalone(desk: Arc<Desk>) -> Router {
         )
         .layer(set("content-security-policy", "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"))
         .layer(set("x-content-type-options", "nosniff"))
-        .layer(set("referrer-policy", "no-referrer"))
+        .layer(set("referrer-policy", crate::server::REFERRER))
 }

@@ -13,6 +13,7 @@ use miyun_core::{Assessment, Decimal, Verdict};
 use miyun_lake::FindingRow;
 use miyun_rulebook::Rulebook;
 
+use crate::said::{say, stage};
 use crate::shell::{standalone, tr};
 
 /// The report of one city and period under one or more editions, the first one in full; `findings`
@@ -127,8 +128,8 @@ pub(crate) fn declared(lang: Lang, ev: &AirEvaluation) -> Markup {
         dl.pairs {
             dt { (tr(lang, "依据", "Edition")) }
             dd { (ev.edition.name) " (" (tr(lang, "法律状态截至", "law as of")) " " (ev.edition.as_of) "): " @for (k, i) in ev.edition.edition.instruments.iter().enumerate() { @if k > 0 { ", " } span.code { (i) } } }
-            dt { (tr(lang, "功能区类别", "Class of place")) } dd { (ev.edition.edition.class) @if let Some(s) = &ev.edition.edition.stage { ", " (tr(lang, "阶段", "stage")) " " (s) } }
-            @for d in &ev.declared { dt { (tr(lang, "声明", "Declared")) } dd { (d) } }
+            dt { (tr(lang, "功能区类别", "Class of place")) } dd { (ev.edition.edition.class) @if let Some(s) = &ev.edition.edition.stage { ", " (tr(lang, "阶段", "stage")) " " (stage(lang, s)) } }
+            @for d in &ev.declared { dt { (tr(lang, "声明", "Declared")) } dd { (say(lang, d)) } }
         }
         @if !doubts.is_empty() {
             details.note { summary { "⚠ " (tr(lang, "本评价用到未经原文核实的规则", "This assessment rests on rules that nobody read in the law itself")) " (" (doubts.len()) ")" }
@@ -276,10 +277,10 @@ pub fn why(lang: Lang, book: &Rulebook, a: &Assessment) -> Markup {
 pub fn chain(lang: Lang, book: &Rulebook, a: &Assessment, link: &dyn Fn(&str) -> String) -> Markup {
     html! {
         h3 { (tr(lang, "推导", "Derivation")) }
-        ol.chain { @for s in &a.trace.steps { li { (s.what) " → " strong { (s.result) } } } }
+        ol.chain { @for s in &a.trace.steps { li { (say(lang, &s.what)) " → " strong { (say(lang, &s.result)) } } } }
         h3 { (tr(lang, "规则", "Rules")) }
         ul { @for r in &a.trace.rules { li {
-            (r.role) ": " (r.says) br;
+            (r.role) ": " (say(lang, &r.says)) br;
             @if link("").starts_with('#') { span.code { (r.rule) } } @else { a.code href=(link(&format!("/rules/{}#table-{}", r.rule.instrument, r.rule.table))) { (r.rule) } }
             @if let Some(i) = book.instrument(r.rule.instrument.as_str()) { @if let Some(t) = i.table(&r.rule.table) { @for c in i.citations.iter().filter(|c| t.citations.contains(&c.id)) { br; span.soft { (c.title) } } } }
         } } }

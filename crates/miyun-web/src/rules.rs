@@ -5,7 +5,9 @@ use miyun_core::rule::{Above, Body, Breakpoints, Limit};
 use miyun_core::text::Lang;
 use miyun_core::{Instrument, Period};
 
+use crate::said::{clause, stage};
 use crate::shell::tr;
+use crate::show;
 
 /// The list of instruments: those in force first, then by medium and id.
 #[must_use]
@@ -73,7 +75,7 @@ pub fn instrument(lang: Lang, link: &dyn Fn(&str) -> String, i: &Instrument) -> 
             @for a in &i.adopted { dt { (tr(lang, "提前实施", "Applied earlier")) } dd { (a.jurisdiction) " " (period(lang, &Period { from: Some(a.from), until: None })) } }
             @for s in &i.supersedes { dt { (tr(lang, "代替", "Supersedes")) } dd { a href=(link(&format!("/rules/{s}"))) { (s) } } }
             @if let Some(a) = &i.amends { dt { (tr(lang, "修改", "Amends")) } dd { a href=(link(&format!("/rules/{a}"))) { (a) } } }
-            @for s in &i.stages { dt { (tr(lang, "阶段", "Stage")) " " (s.id) } dd { (period(lang, &s.period)) } }
+            @for s in &i.stages { dt { @if lang == Lang::En { "Stage " } (stage(lang, &s.id)) } dd { (period(lang, &s.period)) } }
             @for b in &i.legal_basis { dt { (tr(lang, "法律依据", "Legal basis")) } dd {
                 (b.law.get(lang)) " " (b.clause) " (" (period(lang, &Period { from: b.from, until: b.until })) ")"
                 @if !b.verified { " " (unverified(lang)) }
@@ -82,17 +84,17 @@ pub fn instrument(lang: Lang, link: &dyn Fn(&str) -> String, i: &Instrument) -> 
         h2 { (tr(lang, "规定", "Rules")) }
         @for t in &i.tables {
             section id={ "table-" (t.id) } {
-                h3 { (t.clause) @if !t.verified { " " (unverified(lang)) } }
+                h3 { (clause(lang, &t.clause)) @if !t.verified { " " (unverified(lang)) } }
                 @if t.where_adopted { p.soft { (tr(lang, "仅在主管部门规定实施之处适用。", "Holds only where the authority adopts it.")) } }
-                @if !t.note.is_empty() { p.soft { (t.note) } }
+                @if !t.note.is_empty() { p.soft lang="en" { (t.note) } }
                 (body(lang, i, &t.body))
             }
         }
         h2 { (tr(lang, "出处", "Citations")) }
         ul { @for c in &i.citations { li id={ "citation-" (c.id) } {
-            (c.title)
+            span lang="en" { (c.title) }
             @if !c.url.is_empty() { " — " a href=(c.url) rel="noreferrer" { (c.url) } }
-            br; span.soft { (tr(lang, "核对", "Checked")) " " (c.checked.on) ": " (c.checked.how) }
+            br; span.soft { (tr(lang, "核对", "Checked")) " " (c.checked.on) ": " span lang="en" { (c.checked.how) } }
         } } }
     }
 }
@@ -111,9 +113,9 @@ fn body(lang: Lang, i: &Instrument, body: &Body) -> Markup {
         Body::Bands(bands) => {
             for b in bands {
                 rows.push(vec![
-                    b.indicator.to_string(),
-                    b.statistic.to_string(),
-                    b.unit.to_string(),
+                    show::indicator(lang, b.indicator.as_str()),
+                    show::statistic(lang, b.statistic.as_str()),
+                    show::unit(lang, b.unit.as_str()).to_owned(),
                     b.category.clone(),
                     range(b.low, b.high),
                     range(b.index_low, b.index_high),
@@ -135,9 +137,9 @@ fn body(lang: Lang, i: &Instrument, body: &Body) -> Markup {
                     need.push_str(&format!(" (unless {u})"));
                 }
                 rows.push(vec![
-                    r.indicator.to_string(),
-                    r.statistic.to_string(),
-                    r.of.to_string(),
+                    show::indicator(lang, r.indicator.as_str()),
+                    show::statistic(lang, r.statistic.as_str()),
+                    show::statistic(lang, r.of.as_str()),
                     need,
                     r.per.clone(),
                     mark(lang, r.verified),
@@ -160,9 +162,9 @@ fn body(lang: Lang, i: &Instrument, body: &Body) -> Markup {
         Body::Item(items) => {
             for r in items {
                 rows.push(vec![
-                    r.indicator.to_string(),
-                    r.statistic.to_string(),
-                    r.of.to_string(),
+                    show::indicator(lang, r.indicator.as_str()),
+                    show::statistic(lang, r.statistic.as_str()),
+                    show::statistic(lang, r.of.as_str()),
                     r.percentile.map(|p| p.to_string()).unwrap_or_default(),
                     r.limit.to_string(),
                     r.weight.map(|w| w.to_string()).unwrap_or_default(),
@@ -314,10 +316,10 @@ fn limit_table(lang: Lang, i: &Instrument, limits: &[Limit]) -> Markup {
     html! { div.scroll tabindex="0" { table {
         thead { tr {
             @for h in ["indicator", "statistic", "unit"] { th scope="col" { (column(lang, h)) } }
-            @for (stage, class) in &columns { th.n scope="col" { (stage.unwrap_or("")) " " (class.map(class_name).unwrap_or_default()) } }
+            @for (stage, class) in &columns { th.n scope="col" { (stage.map_or("", |s| self::stage(lang, s))) " " (class.map(class_name).unwrap_or_default()) } }
         } }
         tbody { @for r in &rows { tr {
-            th scope="row" { (r.0) } td { (r.1) } td { (r.2) }
+            th scope="row" { (show::indicator(lang, r.0)) } td { (show::statistic(lang, r.1)) } td { (show::unit(lang, r.2)) }
             @for c in &columns { td.n {
                 @if let Some(l) = find(r, c) { (l.value) @if !l.verified { " ⚠" } } @else { "–" }
             } }
@@ -328,7 +330,7 @@ fn limit_table(lang: Lang, i: &Instrument, limits: &[Limit]) -> Markup {
 fn breakpoint_table(lang: Lang, b: &Breakpoints) -> Markup {
     html! { div.scroll tabindex="0" { table {
         thead {
-            tr { th scope="col" { (b.output) } @for c in &b.columns { th.n scope="col" { (c.indicator) br; span.soft { (c.statistic) } br; span.soft { (c.unit) } } } }
+            tr { th scope="col" { (b.output) } @for c in &b.columns { th.n scope="col" { (show::indicator(lang, c.indicator.as_str())) br; span.soft { (show::statistic(lang, c.statistic.as_str())) } br; span.soft { (show::unit(lang, c.unit.as_str())) } } } }
         }
         tbody {
             @for (k, index) in b.index.iter().enumerate() { tr {

@@ -27,7 +27,11 @@ pub(crate) type Params = std::collections::HashMap<String, String>;
 const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// What a page may load: its own style, script and pictures, nothing from elsewhere.
-pub const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+pub const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; worker-src 'self'; connect-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+
+/// No address of this site goes to another. To this site it goes: a browser that sends no referrer
+/// at all says `Origin: null` with a form, and the form could not be told from a foreign one.
+pub const REFERRER: &str = "same-origin";
 
 /// The routes of a site.
 pub fn router(site: Arc<Site>) -> Router {
@@ -61,7 +65,7 @@ pub fn router_with(site: Arc<Site>, extra: Router) -> Router {
         ))
         .layer(set("content-security-policy", POLICY))
         .layer(set("x-content-type-options", "nosniff"))
-        .layer(set("referrer-policy", "no-referrer"))
+        .layer(set("referrer-policy", REFERRER))
 }
 
 /// What a page answers with.
@@ -90,7 +94,9 @@ pub(crate) async fn shown(
     make: impl FnOnce(&View) -> Result<Shown, Failure> + Send + 'static,
 ) -> Response {
     let for_failure = view.clone();
+    let span = tracing::Span::current();
     let made = tokio::task::spawn_blocking(move || {
+        let _within = span.entered();
         make(&view).map(|s| page(&view, &s.title, s.simulated, s.body).into_string())
     })
     .await
@@ -122,23 +128,39 @@ impl<S: Send + Sync> FromRequestParts<S> for View {
             &parts.headers,
         );
         view.reader = parts.extensions.get::<Reader>().cloned();
-        let known = parts.uri.query().and_then(|q| {
-            q.split('&')
-                .find_map(|p| p.strip_prefix("known="))
-                .filter(|k| !k.is_empty())
-        });
-        if let Some(k) = known {
-            match moment(k) {
-                Some(m) => view.known = Some(m),
-                None => {
-                    return Err(Failure::Bad(format!(
-                        "known={k}: write a day (2026-11-23) or a moment (2026-11-23T08:00:00Z)"
-                    ))
-                    .page(&view));
-                }
-            }
+        match known(parts.uri.query()) {
+            Ok(k) => view.known = k,
+            Err(why) => return Err(Failure::Bad(why).page(&view)),
         }
         Ok(view)
+    }
+}
+
+/// The moment of knowledge that a query asks for: RFC 3339 UTC, `None` for all that is known.
+fn known(query: Option<&str>) -> Result<crate::site::Known, String> {
+    let text = query.and_then(|q| {
+        q.split('&')
+            .find_map(|p| p.strip_prefix("known="))
+            .filter(|k| !k.is_empty())
+    });
+    text.map(|k| {
+        moment(k).ok_or_else(|| {
+            format!("known={k}: write a day (2026-11-23) or a moment (2026-11-23T08:00:00Z)")
+        })
+    })
+    .transpose()
+}
+
+/// The moment of knowledge, for handlers that answer programs.
+pub(crate) struct AsKnown(pub crate::site::Known);
+
+impl<S: Send + Sync> FromRequestParts<S> for AsKnown {
+    type Rejection = crate::problem::Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
+        known(parts.uri.query())
+            .map(Self)
+            .map_err(crate::problem::Problem::bad)
     }
 }
 

@@ -38,6 +38,8 @@ pub struct Reader {
     pub writes: bool,
     /// True if the reader may approve and publish.
     pub approves: bool,
+    /// True if the reader keeps people, roles and the audit log.
+    pub keeps: bool,
     /// Token that forms must send back.
     pub csrf: String,
 }

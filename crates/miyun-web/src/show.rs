@@ -16,6 +16,7 @@ pub fn unit(lang: Lang, id: &str) -> &str {
         "ng/m3" => "ng/m³",
         "degC" => "°C",
         "d" => tr(lang, "天", "d"),
+        "h" => tr(lang, "小时", "h"),
         "1" => "",
         other => other,
     }
@@ -138,6 +139,23 @@ pub fn sort_head(view: &View, key: &str, text: &str, current: &str, number: bool
             a href=(view.with(&[("sort", &next)])) { (text) @if here { span aria-hidden="true" { (if down { " ▼" } else { " ▲" }) } } }
         }
     }
+}
+
+/// A table of a page as files: the path of its API with its query, and its name in both languages.
+pub(crate) type File = (String, &'static str, &'static str);
+
+/// The tables of a page as CSV, Parquet and JSON, as known at the page's moment.
+pub(crate) fn downloads(view: &View, files: &[File]) -> Markup {
+    let known = view.known.as_ref().map_or(String::new(), |k| {
+        format!("&known={}", crate::shell::encode(k))
+    });
+    html! { ul.downloads { @for (path, zh, en) in files { li {
+        (view.tr(zh, en)) ": "
+        @let join = if path.contains('?') { "&" } else { "?" };
+        @for (format, name) in [("csv", "CSV"), ("parquet", "Parquet"), ("json", "JSON")] {
+            a href={ (path) (join) "format=" (format) (known) @if format != "json" { "&per_page=100000" } } rel="nofollow" { (name) } " "
+        }
+    } } } }
 }
 
 #[cfg(test)]

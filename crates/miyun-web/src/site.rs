@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 
 use miyun_air::Incomplete;
 use miyun_air::annual::date_of;
@@ -18,6 +18,7 @@ use miyun_store::Store;
 
 use crate::failure::Failure;
 use crate::figures::LakeFigures;
+use crate::outlets::{Outlet, Outlets};
 
 /// The moment whose knowledge is asked for: RFC 3339 UTC, `None` for all that is known.
 pub type Known = Option<String>;
@@ -37,6 +38,7 @@ pub struct Site {
     figures: Kept<String, Assessment>,
     generation: AtomicU64,
     store: Option<Store>,
+    outlets: OnceLock<Arc<dyn Outlets>>,
     secret: [u8; 32],
 }
 
@@ -86,6 +88,7 @@ impl Site {
             figures: Kept::new(20_000),
             generation: AtomicU64::new(1),
             store: None,
+            outlets: OnceLock::new(),
             secret: rand::random(),
         }
     }
@@ -101,6 +104,18 @@ impl Site {
     #[must_use]
     pub fn store(&self) -> Option<&Store> {
         self.store.as_ref()
+    }
+
+    /// Says who knows the outlets; the first one that is said counts.
+    pub fn ask_outlets(&self, who: Arc<dyn Outlets>) {
+        let _ = self.outlets.set(who);
+    }
+
+    /// Outlets as known at a moment; none where no gateway runs.
+    pub(crate) fn outlets(&self, known: &Known) -> Result<Vec<Outlet>, Failure> {
+        self.outlets.get().map_or(Ok(Vec::new()), |o| {
+            o.known(known.as_deref()).map_err(Failure::Broken)
+        })
     }
 
     /// Key of this run of the program, for tokens that need not outlive it.
@@ -165,6 +180,7 @@ impl Site {
         if let Some(r) = self.records.get(&key) {
             return Ok(r);
         }
+        let _span = tracing::info_span!(target: crate::TRACE, "read", city = %city).entered();
         let made = Arc::new(
             Record::read(&self.lake(), self.book, Some(city), None, known.as_deref())
                 .map_err(|e| Failure::NotFound(e.to_string()))?,
@@ -196,6 +212,9 @@ impl Site {
             other => return Err(Failure::NotFound(format!("no edition {other:?}"))),
         };
         let record = self.record(city, known)?;
+        let _span =
+            tracing::info_span!(target: crate::TRACE, "evaluate", city = %city, %period, edition)
+                .entered();
         let request = AirRequest {
             city: Some(city.clone()),
             period,
@@ -254,6 +273,8 @@ impl Site {
         if let Some(s) = self.plan_states.get(&key) {
             return s;
         }
+        let _span =
+            tracing::info_span!(target: crate::TRACE, "plan", plan = %plan.id, %on).entered();
         let figures = LakeFigures::new(self, known.clone());
         let made = Arc::new(miyun_plan::status(plan, on, &figures));
         self.remember(

@@ -4,17 +4,18 @@ document.documentElement.classList.add("js");
 // "/" goes to the search box.
 addEventListener("keydown", (e) => {
   const t = e.target;
-  if (e.key === "/" && !e.ctrlKey && !e.metaKey && !/^(INPUT|TEXTAREA|SELECT)$/.test(t.tagName)) {
+  const writing = t instanceof Element && /^(INPUT|TEXTAREA|SELECT)$/.test(t.tagName);
+  if (e.key === "/" && !e.ctrlKey && !e.metaKey && !writing) {
     e.preventDefault();
-    document.getElementById("q").focus();
+    document.getElementById("q")?.focus();
   }
 });
 // The slider of the map: the day follows while sliding, the page follows when it is let go.
-for (const form of document.querySelectorAll("form[data-slide]")) {
-  const range = form.querySelector("[data-range]");
-  const date = form.elements.at;
+for (const form of /** @type {NodeListOf<HTMLFormElement>} */ (document.querySelectorAll("form[data-slide]"))) {
+  const range = /** @type {HTMLInputElement} */ (form.querySelector("[data-range]"));
+  const date = /** @type {HTMLInputElement} */ (form.elements.namedItem("at"));
   const first = Date.parse(form.dataset.slide + "T00:00:00Z");
-  const day = () => new Date(first + range.value * 864e5).toISOString().slice(0, 10);
+  const day = () => new Date(first + Number(range.value) * 864e5).toISOString().slice(0, 10);
   range.setAttribute("aria-valuetext", date.value);
   range.addEventListener("input", () => { date.value = day(); range.setAttribute("aria-valuetext", date.value); });
   range.addEventListener("change", () => {
@@ -23,18 +24,40 @@ for (const form of document.querySelectorAll("form[data-slide]")) {
     location.assign(u);
   });
 }
+// The map that moves, for who asks: it is fetched then, not before. Where it cannot be, the drawing stays.
+const live = document.getElementById("live");
+const start = /** @type {HTMLButtonElement | null | undefined} */ (live?.querySelector("[data-start]"));
+if (live && start) {
+  live.hidden = false;
+  const begin = async () => {
+    start.disabled = true;
+    try {
+      const island = await import(live.dataset.island ?? "");
+      await island.open(live, document.getElementById("drawn"));
+    } catch (e) {
+      start.disabled = false;
+      const say = live.querySelector("output");
+      if (say) say.textContent = String(e);
+    }
+  };
+  start.addEventListener("click", begin);
+  if (location.hash.startsWith("#map=")) (globalThis.requestIdleCallback ?? setTimeout)(begin);
+}
 // Details open for printing.
 addEventListener("beforeprint", () => { for (const d of document.querySelectorAll("details")) d.open = true; });
 // Likes: the button counts at once; without the script the form does the same.
-for (const form of document.querySelectorAll("form[data-like]")) {
+for (const form of /** @type {NodeListOf<HTMLFormElement>} */ (document.querySelectorAll("form[data-like]"))) {
   form.addEventListener("submit", async (e) => {
     e.preventDefault();
     const button = form.querySelector("button");
-    button.disabled = true;
+    if (button) button.disabled = true;
     try {
-      const r = await fetch(form.action, { method: "POST", body: new URLSearchParams(new FormData(form)), headers: { accept: "application/json" } });
+      const body = new URLSearchParams();
+      for (const [k, v] of new FormData(form)) body.append(k, String(v));
+      const r = await fetch(form.action, { method: "POST", body, headers: { accept: "application/json" } });
       const j = await r.json();
-      form.querySelector("output").textContent = j.text;
-    } catch { button.disabled = false; form.submit(); }
+      const out = form.querySelector("output");
+      if (out) out.textContent = j.text;
+    } catch { if (button) button.disabled = false; form.submit(); }
   });
 }

@@ -429,8 +429,8 @@ async fn one_of_thirty_two_wins_on_postgresql() {
         second.counts().await.unwrap()
     );
     assert_eq!(
-        first.retirements("", 0, 10).await.unwrap(),
-        second.retirements("", 0, 10).await.unwrap()
+        first.retirements("", None, 0, 10).await.unwrap(),
+        second.retirements("", None, 0, 10).await.unwrap()
     );
 }
 
@@ -617,4 +617,107 @@ async fn pages_say_where_every_tonne_is() {
         "{body}"
     );
     assert!(api["paths"].as_object().unwrap().len() >= 18);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_past_stays_as_it_was_known() {
+    let site = Site::new(None).await;
+    let filled = time::text(Time(site.now.load(Ordering::SeqCst)));
+    let head = site.registry.head().unwrap();
+    // A day later the credits are retired.
+    site.now.fetch_add(86_400_000, Ordering::SeqCst);
+    let done = site.done("dev:one", retire(7)).await;
+    site.now.fetch_add(1_000, Ordering::SeqCst);
+    let credit = "/en/registry/credit/LX-0001-P0";
+    let (_, now) = site.get(credit).await;
+    let (status, then) = site.get(&format!("{credit}?known={filled}")).await;
+    assert_eq!(status, 200, "{then}");
+    assert!(
+        now.contains("issued 1,000 = held 0 + retired 1,000"),
+        "{now}"
+    );
+    assert!(then.contains("issued 1,000 = held 1,000"), "{then}");
+    assert!(then.contains("You see what was known on"), "{then}");
+    // Every link of the page carries the moment on.
+    let carried = format!("known={}", filled.replace(':', "%3A"));
+    assert!(
+        then.contains(&format!("/en/registry/projects?{carried}")),
+        "{then}"
+    );
+    // The head of then, made again from the journal, is the head that was signed then.
+    let (_, page) = site.get(&format!("/en/registry?known={filled}")).await;
+    assert!(page.contains(&hex::encode(head.root)), "{page}");
+    let total = async |query: &str| {
+        let (status, body) = site.get(&format!("/api/registry/v1/tables/{query}")).await;
+        assert_eq!(status, 200, "{query}: {body}");
+        let v: Value = serde_json::from_str(&body).unwrap();
+        v["total"].as_u64().unwrap()
+    };
+    assert_eq!(total("retirements?q=client").await, 1);
+    assert_eq!(
+        total(&format!("retirements?q=client&known={filled}")).await,
+        0
+    );
+    let movements = total("movements").await;
+    assert!(total(&format!("movements?known={filled}")).await < movements);
+    let id = done["id"].as_str().unwrap();
+    for (path, status) in [
+        (format!("/en/registry/retirement/{id}?known={filled}"), 404),
+        (format!("/en/registry/retirement/{id}"), 200),
+        ("/en/registry?known=2020-01-01".into(), 404),
+        ("/en/registry?known=then".into(), 400),
+        ("/fr/registry".into(), 404),
+        ("/api/registry/v1/tables/parties?known=then".into(), 400),
+        ("/api/registry/v1/tables/nothing".into(), 404),
+        ("/api/registry/v1/tables/accounts".into(), 400),
+        ("/api/registry/v1/tables/accounts?party=nobody".into(), 404),
+    ] {
+        let (got, body) = site.get(&path).await;
+        assert_eq!(got, status, "{path}: {body}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_table_of_the_pages_is_a_file() {
+    let site = Site::new(None).await;
+    site.done("dev:one", retire(7)).await;
+    let paths = [
+        ("/registry", "assets"),
+        ("/registry", "movements"),
+        ("/registry/parties", "parties"),
+        ("/registry/party/a", "accounts"),
+        ("/registry/party/a", "transfers"),
+        ("/registry/account/5", "statement"),
+        ("/registry/credit/LX-0001-P0", "blocks"),
+        ("/registry/credit/LX-0001-P0", "asset-movements"),
+        ("/registry/projects", "projects"),
+        ("/registry/project/LX-0001", "monitoring"),
+        ("/registry/project/LX-0001", "provenance"),
+        ("/registry/retirements?q=client", "retirements"),
+        ("/registry/compliance", "compliance"),
+        ("/registry/mirror/sample", "mirror-blocks"),
+    ];
+    for (page, table) in paths {
+        let (_, body) = site.get(&format!("/en{page}")).await;
+        let link = body.split('"').find(|l| {
+            l.starts_with(&format!("/api/registry/v1/tables/{table}")) && l.contains("format=csv")
+        });
+        // Nobody has verified data yet: the page of compliance has no table.
+        let Some(link) = link else {
+            assert_eq!(table, "compliance", "{body}");
+            continue;
+        };
+        let link = link.replace("&amp;", "&");
+        let (status, csv) = site.get(&link).await;
+        assert_eq!(status, 200, "{link}: {csv}");
+        let rows = csv.lines().count() - 1;
+        let (_, json) = site
+            .get(&link.replace("csv", "json").replace("100000", "1000"))
+            .await;
+        let v: Value = serde_json::from_str(&json).unwrap();
+        assert_eq!(v["total"], rows, "{link}: {csv}");
+        assert!(rows > 0 || ["transfers"].contains(&table), "{link}");
+        let (status, parquet) = site.get(&link.replace("csv", "parquet")).await;
+        assert!(status == 200 && parquet.starts_with("PAR1"), "{link}");
+    }
 }

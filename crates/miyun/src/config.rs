@@ -7,6 +7,8 @@ use anyhow::{Context, Result};
 use miyun_web::app::Settings;
 use serde::Deserialize;
 
+use crate::telemetry::Traces;
+
 /// Name of the file that is read if none is named.
 pub const FILE: &str = "miyun.toml";
 
@@ -35,6 +37,8 @@ pub struct Config {
     pub listen: SocketAddr,
     /// How the program logs.
     pub log: LogFormat,
+    /// Where traces go; nowhere if absent.
+    pub traces: Option<Traces>,
     /// The platform's own settings.
     pub web: Settings,
     /// Where this was read, for messages.
@@ -50,6 +54,7 @@ impl Default for Config {
             spool: None,
             listen: SocketAddr::from(([127, 0, 0, 1], 8212)),
             log: LogFormat::Text,
+            traces: None,
             web: Settings::default(),
             file: None,
         }
@@ -134,8 +139,13 @@ mod tests {
             (d.web.https, d.web.behind_proxy)
         );
         assert!(c.web.oidc.is_some() && c.records.is_some() && c.spool.is_some());
+        assert!(
+            c.traces
+                .is_some_and(|t| t.share == 1.0 && t.service == "miyun")
+        );
         // As it stands, the sample changes nothing.
-        assert!(Config::parse(sample).unwrap().web.oidc.is_none());
+        let as_it_stands = Config::parse(sample).unwrap();
+        assert!(as_it_stands.web.oidc.is_none() && as_it_stands.traces.is_none());
     }
 
     #[test]

@@ -5,6 +5,7 @@ mod cmd;
 mod config;
 mod out;
 mod places;
+mod telemetry;
 
 use std::path::PathBuf;
 use std::process::ExitCode;

@@ -167,6 +167,7 @@ fn from_a_frame_to_page_api_lake_and_proof_over_a_kill() {
             "subject=linxi/outlet-7",
             "unit.a21026=mg/m3",
             "indicator.a21026=SO2-stack",
+            "position=118.02,40.01",
             "--by",
             "test",
             "--why",
@@ -178,6 +179,11 @@ fn from_a_frame_to_page_api_lake_and_proof_over_a_kill() {
         &["gateway", "set", MN, "edition=2020", "--by", "test"],
     );
     assert!(!bad.status.success() && String::from_utf8_lossy(&bad.stderr).contains("2017"));
+    let nowhere = miyun(
+        lake,
+        &["gateway", "set", MN, "position=200,0", "--by", "test"],
+    );
+    assert!(String::from_utf8_lossy(&nowhere.stderr).contains("118.02,40.01"));
     let g = start(lake);
     // The permit of outlet 7 allows 20 mg/m3.
     let qn = hour(g.hj212, 1, 3, "15.5", "N");
@@ -207,6 +213,59 @@ fn from_a_frame_to_page_api_lake_and_proof_over_a_kill() {
         .contains("\"@iot.count\":3")
     );
     assert!(get(g.http, "/sta/v1.1/Things?$filter=x").contains("501"));
+    // What was known at a moment stays reachable when more has come.
+    let moment = jiff::Timestamp::now();
+    std::thread::sleep(Duration::from_millis(50));
+    hour(g.hj212, 5, 5, "12.5", "N");
+    let hours = |known: &str| {
+        let text = get(
+            g.http,
+            &format!("/api/v1/device-tables/hours?mn={MN}{known}"),
+        );
+        let (_, body) = text.split_once("\r\n\r\n").unwrap();
+        let v: serde_json::Value =
+            serde_json::from_str(body).unwrap_or_else(|e| panic!("{e}: {text}"));
+        v["total"].as_u64().unwrap()
+    };
+    wait("the fourth hour", || hours("") == 4);
+    assert_eq!(hours(&format!("&known={moment}")), 3);
+    let then = get(
+        g.http,
+        &format!("/en/outlets/linxi/outlet-7?known={moment}"),
+    );
+    assert!(
+        then.contains("You see what was known on") && !then.contains("12.5"),
+        "{then}"
+    );
+    assert!(get(g.http, "/en/outlets/linxi/outlet-7").contains("12.5"));
+    let before = get(g.http, "/en/devices?known=2020-01-01");
+    assert!(
+        before.contains("0 devices") && !before.contains("data-live"),
+        "{before}"
+    );
+    assert!(get(g.http, &format!("/en/devices/{MN}?known=2020-01-01")).starts_with("HTTP/1.1 404"));
+    assert!(get(g.http, "/en/devices?known=yesterday").starts_with("HTTP/1.1 400"));
+    for table in [
+        "devices",
+        "properties",
+        "values",
+        "received",
+        "hours",
+        "findings",
+        "commands",
+    ] {
+        let csv = get(
+            g.http,
+            &format!("/api/v1/device-tables/{table}?mn={MN}&format=csv"),
+        );
+        assert!(
+            csv.starts_with("HTTP/1.1 200") && csv.contains("text/csv"),
+            "{table}: {csv}"
+        );
+        assert!(page.contains("/api/v1/device-tables/devices?"), "{page}");
+    }
+    assert!(get(g.http, "/api/v1/device-tables/nothing").starts_with("HTTP/1.1 404"));
+    assert!(get(g.http, "/api/v1/device-tables/values").starts_with("HTTP/1.1 400"));
     // A page that listens hears of the next frame.
     let mut live = TcpStream::connect(g.http).unwrap();
     live.set_read_timeout(Some(Duration::from_secs(20)))
@@ -278,10 +337,11 @@ fn from_a_frame_to_page_api_lake_and_proof_over_a_kill() {
         );
         String::from_utf8(out.stdout).unwrap()
     };
-    wait("the lake", || rows().lines().count() == 5);
+    wait("the lake", || rows().lines().count() == 6);
     let all = rows();
     for want in [
         "10.000000,good",
+        "12.500000,good",
         "15.500000,good",
         "25.500000,good",
         "99.000000,invalid",

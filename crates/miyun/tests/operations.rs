@@ -317,3 +317,111 @@ fn a_stop_lets_answers_finish() {
     // SQLite is one file again.
     assert!(!dir.path().join("data/records.db-wal").exists());
 }
+
+/// A collector of traces: takes one export over HTTP and returns its head and body.
+fn collector() -> (String, std::sync::mpsc::Receiver<(String, Vec<u8>)>) {
+    let door = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = door.local_addr().unwrap().to_string();
+    let (send, exports) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        for stream in door.incoming().map_while(Result::ok) {
+            let mut reader = BufReader::new(stream.try_clone().unwrap());
+            let mut head = String::new();
+            while !head.ends_with("\r\n\r\n") && reader.read_line(&mut head).unwrap_or(0) > 0 {}
+            let head = head.to_ascii_lowercase();
+            let len = head
+                .lines()
+                .find_map(|l| l.strip_prefix("content-length: "))
+                .and_then(|n| n.trim().parse().ok())
+                .unwrap_or(0);
+            let mut body = vec![0; len];
+            let _ = reader.read_exact(&mut body);
+            let _ = (&stream).write_all(
+                b"HTTP/1.1 200 OK\r\ncontent-type: application/x-protobuf\r\ncontent-length: 0\r\nconnection: close\r\n\r\n",
+            );
+            if send.send((head, body)).is_err() {
+                return;
+            }
+        }
+    });
+    (address, exports)
+}
+
+#[cfg(unix)]
+#[test]
+fn traces_reach_a_collector_when_one_is_configured() {
+    let dir = installation();
+    let (collector, exports) = collector();
+    std::fs::write(
+        dir.path().join("miyun.toml"),
+        format!(
+            "lake = \"data\"\nlisten = \"127.0.0.1:0\"\n[traces]\nendpoint = \"http://{collector}\"\nservice = \"newtown\"\nheaders = {{ authorization = \"Bearer abc\" }}\n"
+        ),
+    )
+    .unwrap();
+    let mut child = Command::new(env!("CARGO_BIN_EXE_miyun"))
+        .args(["serve"])
+        .current_dir(dir.path())
+        .env_remove("MIYUN_LAKE")
+        .env_remove("MIYUN_CONFIG")
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+    let address = lines
+        .by_ref()
+        .map_while(Result::ok)
+        .find_map(|l| {
+            l.strip_prefix("open http://")
+                .map(|r| r.split('/').next().unwrap().to_owned())
+        })
+        .unwrap();
+    let rest = std::thread::spawn(move || lines.map_while(Result::ok).collect::<Vec<_>>());
+    for path in ["/healthz", "/en/air", "/api/v1/places"] {
+        let mut s = TcpStream::connect(&address).unwrap();
+        write!(
+            s,
+            "GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n"
+        )
+        .unwrap();
+        let mut answer = Vec::new();
+        s.read_to_end(&mut answer).unwrap();
+        assert!(answer.starts_with(b"HTTP/1.1 200"), "{path}");
+    }
+    // The stop sends what is left.
+    let told = Command::new("kill")
+        .arg(child.id().to_string())
+        .status()
+        .unwrap();
+    assert!(told.success() && child.wait().unwrap().success());
+    let log = rest.join().unwrap().join("\n");
+    assert!(
+        !log.contains("collector") && !log.contains("were not sent"),
+        "{log}"
+    );
+    let mut bytes = Vec::new();
+    while let Ok((head, body)) = exports.recv_timeout(Duration::from_secs(1)) {
+        assert!(head.starts_with("post /v1/traces "), "{head}");
+        assert!(
+            head.contains("content-type: application/x-protobuf"),
+            "{head}"
+        );
+        assert!(head.contains("authorization: bearer abc"), "{head}");
+        bytes.extend(body);
+    }
+    // Texts stand in a protobuf message as they are.
+    for text in [
+        "newtown",
+        "service.version",
+        "GET /{lang}/air",
+        "GET /api/v1/places",
+        "http.response.status_code",
+        "evaluate",
+    ] {
+        let found = bytes.windows(text.len()).any(|w| w == text.as_bytes());
+        assert!(found, "{text} is in no span of {} bytes", bytes.len());
+    }
+    // The log has no trace of them.
+    assert!(log.contains("/en/air") && !log.contains("otel"), "{log}");
+}

@@ -199,6 +199,15 @@ impl Device {
     pub fn acts(&self, start: DateTime) -> Acts {
         Acts::new(self.clone(), start, Random::new(self.seed))
     }
+
+    /// Where it stands: longitude and latitude in degrees (WGS 84), spread over the city without
+    /// clumps (Roberts' R2 sequence).
+    #[must_use]
+    pub fn position(&self) -> (f64, f64) {
+        let n = self.number as f64;
+        let (x, y) = ((n * 0.754_877_67).fract(), (n * 0.569_840_29).fract());
+        (117.92 + 0.24 * x, 39.88 + 0.18 * y)
+    }
 }
 
 /// A fleet of devices from one seed.

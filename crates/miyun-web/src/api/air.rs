@@ -3,16 +3,16 @@
 use std::sync::Arc;
 
 use axum::extract::{Query, State};
-use axum::http::{HeaderMap, Uri};
 use axum::response::Response;
 use miyun_air::annual::{date_of, day_range};
 use miyun_core::{Decimal, SubjectId};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
-use super::read::{as_known, away, names, period};
-use super::table::{Cell, Format, Page, Rows, Table, hundred, one};
+use super::read::{as_known, away, period};
+use super::table::{Cell, Rows, Sheet, SheetQuery, Table};
 use crate::app::{Platform, Shared};
+use crate::pages::ledger::{Ledger, members};
 use crate::problem::Problem;
 
 /// A city over a period.
@@ -32,18 +32,6 @@ pub(super) struct AirQuery {
     edition: Option<String>,
     /// Only what was known at this moment: a day or an RFC 3339 time.
     known: Option<String>,
-    /// What the table comes as.
-    #[serde(default)]
-    #[param(inline)]
-    format: Format,
-    /// Page, from 1.
-    #[serde(default = "one")]
-    #[param(default = 1, minimum = 1, maximum = 1_000_000)]
-    page: u32,
-    /// Rows a page.
-    #[serde(default = "hundred")]
-    #[param(default = 100, minimum = 1, maximum = 100_000)]
-    per_page: u32,
 }
 
 fn evaluation(
@@ -68,13 +56,12 @@ fn of_place(q: &AirQuery, id: &SubjectId) -> bool {
 }
 
 /// Annual items with validity, limit and verdict; each row's `id` answers why.
-#[utoipa::path(get, operation_id = "air_items", path = "/api/v1/air/items", tag = "data", params(AirQuery),
+#[utoipa::path(get, operation_id = "air_items", path = "/api/v1/air/items", tag = "data", params(AirQuery, SheetQuery),
     responses((status = 200, description = "Annual items", body = Rows), (status = 400, description = "A parameter cannot be understood", body = Problem), (status = 404, description = "No such city, edition or data", body = Problem)))]
 pub(super) async fn air_items(
     State(p): Shared,
     Query(q): Query<AirQuery>,
-    uri: Uri,
-    headers: HeaderMap,
+    sheet: Sheet,
 ) -> Result<Response, Problem> {
     away(move || {
         let ev = evaluation(&p, &q)?;
@@ -100,9 +87,9 @@ pub(super) async fn air_items(
                 ]
             })
             .collect();
-        let table = Table {
-            name: "air-items",
-            columns: names(&[
+        sheet.answer(&Table::new(
+            "air-items",
+            &[
                 "id",
                 "place",
                 "indicator",
@@ -116,35 +103,25 @@ pub(super) async fn air_items(
                 "valid",
                 "data",
                 "missing",
-            ]),
+            ],
             rows,
-        };
-        table.answer(
-            q.format,
-            Page {
-                page: q.page,
-                per_page: q.per_page,
-            },
-            &uri,
-            &headers,
-        )
+        ))
     })
     .await
 }
 
 /// Valid daily values, sub-indices, index and level of every place.
-#[utoipa::path(get, operation_id = "air_days", path = "/api/v1/air/days", tag = "data", params(AirQuery),
+#[utoipa::path(get, operation_id = "air_days", path = "/api/v1/air/days", tag = "data", params(AirQuery, SheetQuery),
     responses((status = 200, description = "Days", body = Rows), (status = 400, description = "A parameter cannot be understood", body = Problem), (status = 404, description = "No such city, edition or data", body = Problem)))]
 pub(super) async fn air_days(
     State(p): Shared,
     Query(q): Query<AirQuery>,
-    uri: Uri,
-    headers: HeaderMap,
+    sheet: Sheet,
 ) -> Result<Response, Problem> {
     away(move || {
         let ev = evaluation(&p, &q)?;
         let e = &ev.edition.edition;
-        let mut columns = names(&["place", "date"]);
+        let mut columns = vec!["place".to_owned(), "date".to_owned()];
         columns.extend(
             e.slots
                 .iter()
@@ -155,7 +132,7 @@ pub(super) async fn air_days(
                 .iter()
                 .map(|s| format!("iaqi_{}_{}", s.indicator, s.statistic)),
         );
-        columns.extend(names(&["aqi", "level", "primary", "status"]));
+        columns.extend(["aqi", "level", "primary", "status"].map(str::to_owned));
         let mut rows = Vec::new();
         for place in ev.places().filter(|x| of_place(&q, &x.subject.id)) {
             for d in ev.range() {
@@ -187,15 +164,7 @@ pub(super) async fn air_days(
             columns,
             rows,
         };
-        table.answer(
-            q.format,
-            Page {
-                page: q.page,
-                per_page: q.per_page,
-            },
-            &uri,
-            &headers,
-        )
+        sheet.answer(&table)
     })
     .await
 }
@@ -204,13 +173,12 @@ pub(super) async fn air_days(
 const HOURS_DAYS_MAX: usize = 366;
 
 /// Hourly values in canonical units, at most a year.
-#[utoipa::path(get, operation_id = "air_hours", path = "/api/v1/air/hours", tag = "data", params(AirQuery),
+#[utoipa::path(get, operation_id = "air_hours", path = "/api/v1/air/hours", tag = "data", params(AirQuery, SheetQuery),
     responses((status = 200, description = "Hours", body = Rows), (status = 400, description = "A parameter cannot be understood", body = Problem), (status = 404, description = "No such city or data", body = Problem)))]
 pub(super) async fn air_hours(
     State(p): Shared,
     Query(q): Query<AirQuery>,
-    uri: Uri,
-    headers: HeaderMap,
+    sheet: Sheet,
 ) -> Result<Response, Problem> {
     away(move || {
         let city = p.site.city(q.city.as_deref())?;
@@ -232,7 +200,7 @@ pub(super) async fn air_hours(
                 q.place.as_deref().unwrap_or("")
             )));
         }
-        let mut columns = names(&["place", "date", "hour"]);
+        let mut columns = ["place", "date", "hour"].map(str::to_owned).to_vec();
         columns.extend(
             miyun_assess::air::INDICATORS
                 .iter()
@@ -266,15 +234,100 @@ pub(super) async fn air_hours(
             columns,
             rows,
         };
-        table.answer(
-            q.format,
-            Page {
-                page: q.page,
-                per_page: q.per_page,
-            },
-            &uri,
-            &headers,
-        )
+        sheet.answer(&table)
     })
     .await
+}
+
+/// Which ledger.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct LedgerQuery {
+    /// City; the first one if not given.
+    #[param(example = "linxi")]
+    city: Option<String>,
+    /// Year; the last one with data if not given.
+    #[param(example = 2024)]
+    year: Option<String>,
+    /// Indicator with an annual limit.
+    #[param(example = "PM2.5")]
+    indicator: Option<String>,
+    /// Target; the plan's or the limit in force if not given.
+    #[param(example = "30.0")]
+    target: Option<String>,
+    /// `days`, the dearest first, or `stations`.
+    #[param(example = "days")]
+    part: Option<String>,
+    /// Only what was known at this moment: a day or an RFC 3339 time.
+    known: Option<String>,
+}
+
+/// The 0.1 microgram ledger of a year: what its dearest days cost of the annual mean, and by how
+/// much each station moves the city mean.
+#[utoipa::path(get, operation_id = "air_ledger", path = "/api/v1/air/ledger", tag = "data", params(LedgerQuery, SheetQuery),
+    responses((status = 200, description = "Days or stations", body = Rows), (status = 400, description = "A parameter cannot be understood", body = Problem), (status = 404, description = "No such city, indicator or data", body = Problem)))]
+pub(super) async fn air_ledger(
+    State(p): Shared,
+    Query(q): Query<LedgerQuery>,
+    sheet: Sheet,
+) -> Result<Response, Problem> {
+    let table = away(move || {
+        let known = as_known(q.known.as_deref())?;
+        let asked = [
+            ("city", &q.city),
+            ("year", &q.year),
+            ("indicator", &q.indicator),
+            ("target", &q.target),
+        ];
+        let params = asked
+            .into_iter()
+            .filter_map(|(k, v)| Some((k.to_owned(), v.clone()?)))
+            .collect();
+        let l = crate::pages::ledger::read(&p.site, &known, &params)?;
+        match q.part.as_deref().unwrap_or("days") {
+            "days" => Ok(dearest(&l)),
+            "stations" => Ok(effects(&l)),
+            other => Err(Problem::bad(format!("part: {other:?}: days or stations"))),
+        }
+    })
+    .await?;
+    sheet.answer(&table)
+}
+
+/// A measured figure for a table: four decimals.
+fn fourth(v: f64) -> Cell {
+    Cell::decimal(Decimal::try_from(v).ok().map(|d| d.round_dp(4)))
+}
+
+fn dearest(l: &Ledger) -> Table {
+    let rows = l.b.worst.iter().map(|d| {
+        vec![
+            Cell::text(&l.city.id),
+            Cell::text(d.date),
+            fourth(d.value.to_f64()),
+            fourth(d.cost.to_f64()),
+            fourth(d.above.to_f64()),
+        ]
+    });
+    Table::new(
+        "air-ledger-days",
+        &["place", "date", "value", "share_of_mean", "above_target"],
+        rows.collect(),
+    )
+}
+
+fn effects(l: &Ledger) -> Table {
+    let members = members(&l.ev);
+    let rows = l.b.stations.iter().filter_map(|r| {
+        Some(vec![
+            Cell::text(&members.get(r.station)?.subject.id),
+            r.mean.map_or(Cell::Null, |m| fourth(m.to_f64())),
+            r.effect.map_or(Cell::Null, fourth),
+        ])
+    });
+    Table::new(
+        "air-ledger-stations",
+        &["place", "mean", "effect"],
+        rows.collect(),
+    )
 }

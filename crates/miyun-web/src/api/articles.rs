@@ -1,7 +1,7 @@
 //! Articles: lists, versions, drafts, four eyes, likes, collections.
 
 use axum::extract::{Path, Query, State};
-use axum::http::{HeaderMap, StatusCode, Uri};
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use miyun_core::text::Lang;
 use miyun_store::{
@@ -13,7 +13,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::publish::{Created, DecisionBody, created};
 use super::read::date;
-use super::table::{Body, json as answer, one as first};
+use super::table::{Body, Cell, Format, Sheet, SheetQuery, Table, json as answer};
 use crate::app::{Platform, Shared};
 use crate::auth::Viewer;
 use crate::policy::{Area, Op};
@@ -41,6 +41,9 @@ pub(super) struct ListQuery {
     status: Option<String>,
     /// Document or index number.
     number: Option<String>,
+    /// Released in this year.
+    #[param(example = "2026")]
+    year: Option<String>,
     /// Released on or after this day.
     from: Option<String>,
     /// Released on or before this day.
@@ -49,28 +52,14 @@ pub(super) struct ListQuery {
     measure: Option<String>,
     /// `date` or `relevance`.
     order: Option<String>,
-    /// Page, from 1.
-    #[serde(default = "first")]
-    #[param(default = 1, minimum = 1, maximum = 1_000_000)]
-    page: u32,
-    /// Articles a page.
-    #[serde(default = "twenty")]
-    #[param(default = 20, minimum = 1, maximum = 100)]
-    per_page: u32,
 }
 
-fn twenty() -> u32 {
-    20
-}
+/// Articles of one answer of the store.
+const ARTICLES_PER_PAGE: u32 = 100;
 
 fn query(q: ListQuery) -> Result<ArticleQuery, Problem> {
     let some = |t: Option<String>| t.filter(|t| !t.trim().is_empty());
     let day = |name: &str, t: Option<String>| some(t).map(|t| date(name, &t)).transpose();
-    if q.page == 0 || q.page > 1_000_000 || q.per_page == 0 || q.per_page > 100 {
-        return Err(Problem::bad(
-            "page: from 1 to 1000000; per_page: from 1 to 100",
-        ));
-    }
     if q.q.as_ref().is_some_and(|t| t.len() > 1_000) {
         return Err(Problem::bad("q: at most 1000 bytes"));
     }
@@ -104,9 +93,12 @@ fn query(q: ListQuery) -> Result<ArticleQuery, Problem> {
         source: no_nul("source", some(q.source))?,
         publisher: no_nul("publisher", some(q.publisher))?,
         number: no_nul("number", some(q.number))?,
-        year: None,
-        page: q.page,
-        per_page: q.per_page,
+        year: some(q.year)
+            .map(|t| t.parse::<i16>())
+            .transpose()
+            .map_err(|_| Problem::bad("year: write a year such as 2026"))?,
+        page: 1,
+        per_page: ARTICLES_PER_PAGE,
     })
 }
 
@@ -118,16 +110,83 @@ fn no_nul(name: &str, t: Option<String>) -> Result<Option<String>, Problem> {
     }
 }
 
-/// Published articles, with facets and snippets.
-#[utoipa::path(get, operation_id = "articles_list", path = "/api/v1/articles", tag = "articles", params(ListQuery),
+/// Published articles: as JSON with facets and snippets, at most 100 a page; as CSV or Parquet a row
+/// for each article.
+#[utoipa::path(get, operation_id = "articles_list", path = "/api/v1/articles", tag = "articles", params(ListQuery, SheetQuery),
     responses((status = 200, description = "Articles", body = Object, example = json!({"total": 0, "hits": [], "facets": {"region": [], "topic": [], "source": [], "publisher": [], "status": [], "year": []}})), (status = 400, description = "A parameter cannot be understood", body = Problem)))]
 pub(super) async fn list(
     State(p): Shared,
     Query(q): Query<ListQuery>,
-    _uri: Uri,
+    sheet: Sheet,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    answer(&p.store.find_articles(&query(q)?).await?, &headers)
+    let mut q = query(q)?;
+    if sheet.format() == Format::Json {
+        let page = sheet.page()?;
+        if page.per_page > ARTICLES_PER_PAGE {
+            return Err(Problem::bad(format!(
+                "per_page: from 1 to {ARTICLES_PER_PAGE}, more as CSV or Parquet"
+            )));
+        }
+        q.page = page.page;
+        q.per_page = page.per_page;
+        return answer(&p.store.find_articles(&q).await?, &headers);
+    }
+    let mut rows = Vec::new();
+    loop {
+        let found = p.store.find_articles(&q).await?;
+        rows.extend(found.hits.iter().filter_map(|h| row(&h.article)));
+        if found.hits.is_empty() || u64::from(q.page * ARTICLES_PER_PAGE) >= found.total {
+            break;
+        }
+        q.page += 1;
+    }
+    sheet.answer(&Table::new("articles", &COLUMNS, rows))
+}
+
+const COLUMNS: [&str; 14] = [
+    "id",
+    "version",
+    "title_zh",
+    "title_en",
+    "source",
+    "publisher",
+    "released_at",
+    "status",
+    "document_number",
+    "regions",
+    "topics",
+    "clauses",
+    "tracked",
+    "blake3",
+];
+
+fn row(a: &Article) -> Option<Vec<Cell>> {
+    let v = a.current.as_ref()?;
+    let c = &v.content;
+    let title = |lang| {
+        let own = c.texts.iter().find(|t| t.lang == lang);
+        own.map_or(Cell::Null, |t| Cell::text(&t.title))
+    };
+    let mut tracked: Vec<&str> = c.links.iter().map(|l| l.anchor.as_str()).collect();
+    tracked.sort_unstable();
+    tracked.dedup();
+    Some(vec![
+        Cell::text(&a.id),
+        Cell::Int(v.version.into()),
+        title(Lang::Zh),
+        title(Lang::En),
+        Cell::text(&c.source.zh),
+        Cell::text(&c.publisher.zh),
+        Cell::text(c.released_at),
+        Cell::text(c.status.as_str()),
+        c.document_number.as_ref().map_or(Cell::Null, Cell::text),
+        Cell::text(c.regions.join(" ")),
+        Cell::text(c.topics.join(" ")),
+        Cell::Int(c.clauses.into()),
+        Cell::Int(i64::try_from(tracked.len()).unwrap_or(i64::MAX)),
+        Cell::text(&v.digest),
+    ])
 }
 
 fn id(text: &str) -> Result<ArticleId, Problem> {

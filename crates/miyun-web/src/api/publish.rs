@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{Path, Query, State};
-use axum::http::{HeaderMap, StatusCode, Uri};
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use miyun_core::Assessment;
 use miyun_store::{
@@ -14,8 +14,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use utoipa::{IntoParams, ToSchema};
 
-use super::read::{away, known, names, period};
-use super::table::{Body, Cell, Format, Page, Rows, Table, hundred, json as answer, one};
+use super::read::{away, known, period};
+use super::table::{Body, Cell, Rows, Sheet, SheetQuery, Table, json as answer};
 use crate::app::{Platform, Shared};
 use crate::auth::Viewer;
 use crate::policy::{Area, Op};
@@ -61,30 +61,17 @@ pub(super) struct PublishedQuery {
     /// As known at this moment: a day or an RFC 3339 time.
     #[param(example = "2026-11-23")]
     known: Option<String>,
-    /// What the table comes as.
-    #[serde(default)]
-    #[param(inline)]
-    format: Format,
-    /// Page, from 1.
-    #[serde(default = "one")]
-    #[param(default = 1, minimum = 1, maximum = 1_000_000)]
-    page: u32,
-    /// Rows a page.
-    #[serde(default = "hundred")]
-    #[param(default = 100, minimum = 1, maximum = 100_000)]
-    per_page: u32,
 }
 
 const PUBLISHED_MAX: u32 = 100_000;
 
 /// Published figures, each as it was known at a moment.
-#[utoipa::path(get, operation_id = "publish_published", path = "/api/v1/published", tag = "figures", params(PublishedQuery),
+#[utoipa::path(get, operation_id = "publish_published", path = "/api/v1/published", tag = "figures", params(PublishedQuery, SheetQuery),
     responses((status = 200, description = "Published figures", body = Rows), (status = 400, description = "A parameter cannot be understood", body = Problem)))]
 pub(super) async fn published(
     State(p): Shared,
     Query(q): Query<PublishedQuery>,
-    uri: Uri,
-    headers: HeaderMap,
+    sheet: Sheet,
 ) -> Result<Response, Problem> {
     let place = q
         .place
@@ -118,9 +105,9 @@ pub(super) async fn published(
             ]
         })
         .collect();
-    let table = Table {
-        name: "published",
-        columns: names(&[
+    sheet.answer(&Table::new(
+        "published",
+        &[
             "id",
             "place",
             "indicator",
@@ -133,18 +120,9 @@ pub(super) async fn published(
             "verdict",
             "published_at",
             "reason",
-        ]),
+        ],
         rows,
-    };
-    table.answer(
-        q.format,
-        Page {
-            page: q.page,
-            per_page: q.per_page,
-        },
-        &uri,
-        &headers,
-    )
+    ))
 }
 
 /// Which figure.

@@ -1,23 +1,28 @@
-//! What everyone may read: places, imports, air, plans.
+//! What everyone may read: places, imports, plans; the one search.
+
+use std::sync::Arc;
 
 use axum::extract::{Path, Query, State};
-use axum::http::{HeaderMap, Uri};
+use axum::http::HeaderMap;
 use axum::response::Response;
 use miyun_core::subject::SubjectKind;
 use miyun_core::{Date, Decimal, Period};
+use miyun_plan::{Direction, Indicator, IndicatorStatus, MeasureStatus, PlanStatus};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
-use super::table::{Cell, Format, Page, Rows, Table, hundred, json, one};
-use crate::app::Shared;
+use super::table::{Cell, Rows, Sheet, SheetQuery, Table, json};
+use crate::app::{Platform, Shared};
 use crate::problem::Problem;
+use crate::search::{self, Kind};
 use crate::site::Known;
 
 /// Runs work that reads files or computes away from the threads that answer.
 pub(super) async fn away<T: Send + 'static>(
     f: impl FnOnce() -> Result<T, Problem> + Send + 'static,
 ) -> Result<T, Problem> {
-    tokio::task::spawn_blocking(f)
+    let span = tracing::Span::current();
+    tokio::task::spawn_blocking(move || span.in_scope(f))
         .await
         .map_err(Problem::internal)?
 }
@@ -70,28 +75,15 @@ pub(super) struct PlacesQuery {
     /// Only this city and what belongs to it.
     #[param(example = "linxi")]
     city: Option<String>,
-    /// What the table comes as.
-    #[serde(default)]
-    #[param(inline)]
-    format: Format,
-    /// Page, from 1.
-    #[serde(default = "one")]
-    #[param(default = 1, minimum = 1, maximum = 1_000_000)]
-    page: u32,
-    /// Rows a page.
-    #[serde(default = "hundred")]
-    #[param(default = 100, minimum = 1, maximum = 100_000)]
-    per_page: u32,
 }
 
 /// Cities and stations.
-#[utoipa::path(get, operation_id = "places", path = "/api/v1/places", tag = "data", params(PlacesQuery),
+#[utoipa::path(get, operation_id = "places", path = "/api/v1/places", tag = "data", params(PlacesQuery, SheetQuery),
     responses((status = 200, description = "Places", body = Rows), (status = 400, description = "A parameter cannot be understood", body = Problem)))]
 pub(super) async fn places(
     State(p): Shared,
     Query(q): Query<PlacesQuery>,
-    uri: Uri,
-    headers: HeaderMap,
+    sheet: Sheet,
 ) -> Result<Response, Problem> {
     let opt = |v: Option<f64>| {
         v.and_then(|v| Decimal::try_from(v).ok())
@@ -127,9 +119,9 @@ pub(super) async fn places(
             ]
         })
         .collect();
-    let table = Table {
-        name: "places",
-        columns: names(&[
+    sheet.answer(&Table::new(
+        "places",
+        &[
             "id",
             "kind",
             "name_zh",
@@ -141,51 +133,15 @@ pub(super) async fn places(
             "zone_class",
             "control",
             "simulated",
-        ]),
+        ],
         rows,
-    };
-    table.answer(
-        q.format,
-        Page {
-            page: q.page,
-            per_page: q.per_page,
-        },
-        &uri,
-        &headers,
-    )
-}
-
-pub(super) fn names(all: &[&str]) -> Vec<String> {
-    all.iter().map(|n| (*n).to_owned()).collect()
-}
-
-/// A table without other parameters.
-#[derive(Debug, Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
-pub(super) struct TableQuery {
-    /// What the table comes as.
-    #[serde(default)]
-    #[param(inline)]
-    format: Format,
-    /// Page, from 1.
-    #[serde(default = "one")]
-    #[param(default = 1, minimum = 1, maximum = 1_000_000)]
-    page: u32,
-    /// Rows a page.
-    #[serde(default = "hundred")]
-    #[param(default = 100, minimum = 1, maximum = 100_000)]
-    per_page: u32,
+    ))
 }
 
 /// Imported files with their digests.
-#[utoipa::path(get, operation_id = "imports", path = "/api/v1/imports", tag = "data", params(TableQuery),
+#[utoipa::path(get, operation_id = "imports", path = "/api/v1/imports", tag = "data", params(SheetQuery),
     responses((status = 200, description = "Imported files", body = Rows), (status = 400, description = "A parameter cannot be understood", body = Problem)))]
-pub(super) async fn imports(
-    State(p): Shared,
-    Query(q): Query<TableQuery>,
-    uri: Uri,
-    headers: HeaderMap,
-) -> Result<Response, Problem> {
+pub(super) async fn imports(State(p): Shared, sheet: Sheet) -> Result<Response, Problem> {
     let number = |n: u64| Cell::Int(i64::try_from(n).unwrap_or(i64::MAX));
     let lake = p.site.lake();
     let rows = lake
@@ -206,9 +162,9 @@ pub(super) async fn imports(
             ]
         })
         .collect();
-    let table = Table {
-        name: "imports",
-        columns: names(&[
+    sheet.answer(&Table::new(
+        "imports",
+        &[
             "commit",
             "recorded_at",
             "file",
@@ -217,18 +173,46 @@ pub(super) async fn imports(
             "values",
             "problems",
             "blake3",
-        ]),
+        ],
         rows,
-    };
-    table.answer(
-        q.format,
-        Page {
-            page: q.page,
-            per_page: q.per_page,
-        },
-        &uri,
-        &headers,
-    )
+    ))
+}
+
+/// What to look for.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct SearchQuery {
+    /// Words, Chinese or English; Chinese is segmented.
+    #[param(example = "扬尘", max_length = 120)]
+    q: String,
+}
+
+/// Measures, rules, places, articles and terms that hold what is asked, best first in each kind.
+#[utoipa::path(get, operation_id = "search", path = "/api/v1/search", tag = "data", params(SearchQuery, SheetQuery),
+    responses((status = 200, description = "What was found", body = Rows), (status = 400, description = "A parameter cannot be understood", body = Problem)))]
+pub(super) async fn search(
+    State(p): Shared,
+    Query(q): Query<SearchQuery>,
+    sheet: Sheet,
+) -> Result<Response, Problem> {
+    let found = search::articles(&p.site, &q.q).await?;
+    let mut hits = away(move || Ok(search::find(&p.site, &q.q))).await?;
+    hits.extend(search::as_hits(&found));
+    let rows = Kind::ALL
+        .into_iter()
+        .flat_map(|k| hits.iter().filter(move |h| h.kind == k))
+        .map(|h| {
+            vec![
+                Cell::text(h.kind.as_str()),
+                Cell::text(&h.id),
+                Cell::text(&h.title.zh),
+                Cell::text(&h.title.en),
+                Cell::text(&h.link),
+            ]
+        })
+        .collect();
+    let columns = ["kind", "id", "title_zh", "title_en", "page"];
+    sheet.answer(&Table::new("search", &columns, rows))
 }
 
 /// Plans with their measures and targets.
@@ -258,19 +242,85 @@ pub(super) async fn plan_status(
     Query(q): Query<PlanQuery>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    away(move || {
-        let plan = p
-            .site
-            .plans
-            .iter()
-            .find(|x| x.id == id)
-            .ok_or_else(|| Problem::not_found(format!("there is no plan {id:?}")))?;
-        let on = match q.on.as_deref().filter(|t| !t.is_empty()) {
-            Some(t) => date("on", t)?,
-            None => p.site.today,
-        };
-        let state = p.site.plan_state(plan, on, &as_known(q.known.as_deref())?);
-        json(&*state, &headers)
-    })
-    .await
+    away(move || json(&*state_of(&p, &id, &q)?, &headers)).await
+}
+
+fn state_of(p: &Platform, id: &str, q: &PlanQuery) -> Result<Arc<PlanStatus>, Problem> {
+    let plan = p
+        .site
+        .plans
+        .iter()
+        .find(|x| x.id == id)
+        .ok_or_else(|| Problem::not_found(format!("there is no plan {id:?}")))?;
+    let on = match q.on.as_deref().filter(|t| !t.is_empty()) {
+        Some(t) => date("on", t)?,
+        None => p.site.today,
+    };
+    Ok(p.site.plan_state(plan, on, &as_known(q.known.as_deref())?))
+}
+
+/// Where a plan stands on a day as a table: a row for each indicator of each measure; a measure
+/// without one has a row too.
+#[utoipa::path(get, operation_id = "plan_measures", path = "/api/v1/plans/{id}/measures", tag = "plan", params(("id" = String, Path, description = "Plan", example = "linxi-sim"), PlanQuery, SheetQuery),
+    responses((status = 200, description = "Measures and indicators", body = Rows), (status = 400, description = "A parameter cannot be understood", body = Problem), (status = 404, description = "No such plan", body = Problem)))]
+pub(super) async fn plan_measures(
+    State(p): Shared,
+    Path(id): Path<String>,
+    Query(q): Query<PlanQuery>,
+    sheet: Sheet,
+) -> Result<Response, Problem> {
+    let state = away(move || state_of(&p, &id, &q)).await?;
+    let mut rows = Vec::new();
+    for m in &state.measures {
+        if m.indicators.is_empty() {
+            rows.push(measure_row(m, None));
+        }
+        rows.extend(m.indicators.iter().map(|i| measure_row(m, Some(i))));
+    }
+    let columns = [
+        "measure",
+        "title_zh",
+        "title_en",
+        "standing",
+        "indicator",
+        "place",
+        "statistic",
+        "period",
+        "value",
+        "unit",
+        "target",
+        "direction",
+        "verdict",
+        "data_until",
+        "figure",
+    ];
+    sheet.answer(&Table::new("measures", &columns, rows))
+}
+
+fn measure_row(m: &MeasureStatus, i: Option<&IndicatorStatus>) -> Vec<Cell> {
+    let standing = serde_json::to_value(i.map_or(m.standing, |i| i.standing)).unwrap_or_default();
+    let figure = i.and_then(|i| i.figure.as_ref());
+    let of = |f: &dyn Fn(&Indicator) -> Cell| i.map_or(Cell::Null, |i| f(&i.indicator));
+    vec![
+        Cell::text(&m.measure.id),
+        Cell::text(&m.measure.title.zh),
+        Cell::text(&m.measure.title.en),
+        Cell::text(standing.as_str().unwrap_or("")),
+        of(&|i| Cell::text(&i.indicator)),
+        of(&|i| Cell::text(&i.subject)),
+        of(&|i| Cell::text(&i.statistic)),
+        i.and_then(|i| i.period).map_or(Cell::Null, Cell::text),
+        Cell::decimal(figure.and_then(|f| f.assessment.value)),
+        of(&|i| Cell::text(&i.unit)),
+        Cell::decimal(i.and_then(|i| i.target)),
+        of(&|i| {
+            Cell::text(match i.direction {
+                Direction::AtMost => "at-most",
+                Direction::AtLeast => "at-least",
+            })
+        }),
+        figure.map_or(Cell::Null, |f| Cell::text(&f.assessment.verdict)),
+        figure.map_or(Cell::Null, |f| Cell::text(f.data_until)),
+        figure.map_or(Cell::Null, |f| Cell::text(&f.assessment.id)),
+    ]
 }

@@ -1,10 +1,12 @@
 //! Tables as JSON, CSV or Parquet; pages of lists; entity tags.
 
 use axum::Json;
+use axum::extract::{FromRequestParts, Query};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use miyun_core::Decimal;
-use miyun_lake::{OutColumn, write_table};
+use miyun_lake::{Cells, Column};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::{IntoParams, ToSchema};
@@ -38,10 +40,10 @@ pub(crate) struct Page {
     pub per_page: u32,
 }
 
-pub(crate) fn one() -> u32 {
+fn one() -> u32 {
     1
 }
-pub(crate) fn hundred() -> u32 {
+fn hundred() -> u32 {
     100
 }
 
@@ -101,6 +103,69 @@ impl Page {
             all.push(link(here + 1, "next"));
         }
         HeaderValue::from_str(&all.join(", ")).ok()
+    }
+}
+
+/// How a table is asked for.
+#[derive(Debug, Clone, Copy, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct SheetQuery {
+    /// What the table comes as.
+    #[serde(default)]
+    #[param(inline)]
+    format: Format,
+    /// Page, from 1.
+    #[serde(default = "one")]
+    #[param(default = 1, minimum = 1, maximum = 1_000_000)]
+    page: u32,
+    /// Rows a page: at most 1000, in CSV and Parquet 100000.
+    #[serde(default = "hundred")]
+    #[param(default = 100, minimum = 1, maximum = 100_000)]
+    per_page: u32,
+}
+
+/// What every answer with a table needs of its request: which format and page, the address for
+/// links to other pages, the entity tag that the client has.
+#[derive(Debug, Clone)]
+pub(crate) struct Sheet {
+    query: SheetQuery,
+    uri: Uri,
+    headers: HeaderMap,
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Sheet {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, s: &S) -> Result<Self, Problem> {
+        let Query(query) = Query::<SheetQuery>::from_request_parts(parts, s)
+            .await
+            .map_err(|e| Problem::bad(e.body_text()))?;
+        Ok(Self {
+            query,
+            uri: parts.uri.clone(),
+            headers: parts.headers.clone(),
+        })
+    }
+}
+
+impl Sheet {
+    /// The format that was asked for.
+    pub fn format(&self) -> Format {
+        self.query.format
+    }
+
+    /// The page that was asked for.
+    pub fn page(&self) -> Result<Page, Problem> {
+        let page = Page {
+            page: self.query.page,
+            per_page: self.query.per_page,
+        };
+        page.check(self.query.format)
+    }
+
+    /// The answer: the page of the table that was asked for, in its format.
+    pub fn answer(&self, table: &Table) -> Result<Response, Problem> {
+        table.answer(self.query.format, self.page()?, &self.uri, &self.headers)
     }
 }
 
@@ -189,58 +254,61 @@ pub(crate) struct Table {
 }
 
 impl Table {
+    /// A table with these columns.
+    pub fn new(name: &'static str, columns: &[&str], rows: Vec<Vec<Cell>>) -> Self {
+        Self {
+            name,
+            columns: columns.iter().map(|c| (*c).to_owned()).collect(),
+            rows,
+        }
+    }
+
+    /// The rows as Parquet. The types are those of the whole table, so that every page has the same.
     fn parquet(&self, rows: &[Vec<Cell>]) -> Result<Vec<u8>, Problem> {
         let column = |i: usize| {
             let cells: Vec<&Cell> = rows.iter().map(|r| &r[i]).collect();
             let has = |f: fn(&Cell) -> bool| {
-                cells.iter().all(|c| f(c) || **c == Cell::Null) && cells.iter().any(|c| f(c))
+                let whole = || self.rows.iter().map(|r| &r[i]);
+                whole().all(|c| f(c) || *c == Cell::Null) && whole().any(f)
             };
+            fn each<T>(cells: &[&Cell], f: impl Fn(&Cell) -> Option<T>) -> Vec<Option<T>> {
+                cells.iter().map(|c| f(c)).collect()
+            }
             if has(|c| matches!(c, Cell::Decimal(_))) {
-                OutColumn::Decimal(
-                    cells
-                        .iter()
-                        .map(|c| match c {
-                            Cell::Decimal(d) => Some(*d),
-                            _ => None,
-                        })
-                        .collect(),
-                )
+                Cells::decimals(each(&cells, |c| match c {
+                    Cell::Decimal(d) => Some(*d),
+                    _ => None,
+                }))
             } else if has(|c| matches!(c, Cell::Int(_))) {
-                OutColumn::Int(
-                    cells
-                        .iter()
-                        .map(|c| match c {
-                            Cell::Int(n) => Some(*n),
-                            _ => None,
-                        })
-                        .collect(),
-                )
+                Ok(Cells::Integer(each(&cells, |c| match c {
+                    Cell::Int(n) => Some(*n),
+                    _ => None,
+                })))
             } else if has(|c| matches!(c, Cell::Bool(_))) {
-                OutColumn::Bool(
-                    cells
-                        .iter()
-                        .map(|c| match c {
-                            Cell::Bool(b) => Some(*b),
-                            _ => None,
-                        })
-                        .collect(),
-                )
+                Ok(Cells::Truth(each(&cells, |c| match c {
+                    Cell::Bool(b) => Some(*b),
+                    _ => None,
+                })))
             } else {
-                let text = |c: &&Cell| match c {
+                Ok(Cells::Text(each(&cells, |c| match c {
                     Cell::Null => None,
                     Cell::Text(t) => Some(t.clone()),
                     other => Some(other.csv()),
-                };
-                OutColumn::Text(cells.iter().map(text).collect())
+                })))
             }
         };
-        let columns: Vec<(String, OutColumn)> = self
+        let columns = self
             .columns
             .iter()
             .enumerate()
-            .map(|(i, name)| (name.clone(), column(i)))
-            .collect();
-        Ok(write_table(&columns)?)
+            .map(|(i, name)| {
+                Ok(Column {
+                    name: name.clone(),
+                    cells: column(i)?,
+                })
+            })
+            .collect::<Result<Vec<_>, miyun_lake::LakeError>>()?;
+        Ok(miyun_lake::parquet(&columns)?)
     }
 
     /// The answer in that format, its page cut.

@@ -23,7 +23,7 @@ const DATA: (&str, &str) = (
     include_str!("../../demo/data.zh.md"),
     include_str!("../../demo/data.en.md"),
 );
-const PICTURE: &[u8] = include_bytes!("../../demo/hills.svg");
+const PICTURE: &[u8] = include_bytes!("../../demo/hills.png");
 
 /// Clauses of the plan and the measures that track them.
 const PLAN_LINKS: [(&str, &str); 15] = [
@@ -158,9 +158,9 @@ pub async fn fill(store: &Store, at: Timestamp) -> Result<u32, StoreError> {
         store.decide_article(&id, true, "", &chief, at).await?;
         Ok::<ArticleId, StoreError>(id)
     };
-    let media = store
-        .put_media(PICTURE, "image/svg+xml", editor.as_str(), at)
-        .await?;
+    let widths = crate::picture::prepare(PICTURE)
+        .map_err(|e| StoreError::Conflict(format!("the picture of the plan: {e}")))?;
+    let media = store.put_picture(&widths, editor.as_str(), at).await?;
     let plan = Head {
         title: (
             "临汐市 2026 年生态环境工作计划",

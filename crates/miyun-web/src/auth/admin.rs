@@ -64,7 +64,7 @@ async fn show(
         @if let Some(w) = wrong { p.note role="alert" { (w) } }
         p { a href=(view.link("/jobs")) { (view.tr("任务", "Jobs")) } " · " a href=(view.link("/proposals")) { (view.tr("待复核", "Waiting for a second person")) } }
         h2 { (view.tr("人员", "People")) " (" (total) ")" }
-        div.scroll { table {
+        div.scroll tabindex="0" { table {
             thead { tr { th scope="col" { (view.tr("用户名", "Login")) } th scope="col" { (view.tr("姓名", "Name")) } th scope="col" { (view.tr("角色", "Roles")) } th scope="col" { (view.tr("授予角色", "Give a role")) } } }
             tbody { @for (x, grants) in &rows { tr {
                 th scope="row" { (x.login) @if x.disabled_at.is_some() { " " span.soft { (view.tr("（已关闭）", "(closed)")) } } }
@@ -95,7 +95,7 @@ async fn show(
             p { button { (view.tr("新增", "Add")) } }
         }
         h2 { (view.tr("审计日志", "Audit log")) }
-        div.scroll { table {
+        div.scroll tabindex="0" { table {
             thead { tr { th.n scope="col" { "#" } th scope="col" { (view.tr("时间", "Time")) } th scope="col" { (view.tr("何人", "Who")) } th scope="col" { (view.tr("何事", "What")) } th scope="col" { (view.tr("对象", "On what")) } th scope="col" { (view.tr("地址", "Address")) } } }
             tbody { @for e in &log { tr { td.n { (e.seq) } td { (e.at.strftime("%Y-%m-%d %H:%M:%S").to_string()) } td.code { (e.actor) } td { (e.action) } td.code { (e.object) " " span.soft { (e.detail) } } td { (e.address) } } } }
         } }

@@ -185,7 +185,7 @@ fn from_here(headers: &HeaderMap) -> bool {
 /// A form must have arrived by then.
 const FORM_WITHIN: Duration = Duration::from_secs(20);
 /// Largest form in bytes: an article with its picture.
-const FORM_LEN_MAX: usize = 9 << 20;
+pub(crate) const FORM_LEN_MAX: usize = 9 << 20;
 
 /// Finds out who asks; refuses forms that are not ours.
 pub async fn who(State(p): Shared, mut request: Request, next: Next) -> Response {
@@ -267,6 +267,7 @@ pub async fn who(State(p): Shared, mut request: Request, next: Next) -> Response
             name: u.name.clone(),
             writes: v.may(Op::Write, Area::Articles),
             approves: v.may(Op::Decide, Area::Articles),
+            keeps: v.may(Op::Manage, Area::Admin),
             csrf: v.csrf.clone(),
         });
     }

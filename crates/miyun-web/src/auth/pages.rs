@@ -313,7 +313,7 @@ async fn show_account(
         }
         h2 { (view.tr("API 密钥", "API keys")) }
         p.soft { (view.tr("密钥由 POST /api/v1/keys 生成，由 DELETE 撤销。", "Keys are made with POST /api/v1/keys and revoked with DELETE.")) }
-        @if !keys.is_empty() { div.scroll { table {
+        @if !keys.is_empty() { div.scroll tabindex="0" { table {
             thead { tr { th scope="col" { (view.tr("用途", "For")) } th scope="col" { (view.tr("范围", "Scopes")) } th scope="col" { (view.tr("到期", "Ends")) } th scope="col" { (view.tr("状态", "State")) } } }
             tbody { @for k in &keys { tr { th scope="row" { (k.name) } td { (k.scopes.join(" ")) } td { (k.expires_at.strftime("%Y-%m-%d").to_string()) } td { @if k.revoked_at.is_some() { (view.tr("已撤销", "revoked")) } @else { (view.tr("有效", "in force")) } } } } }
         } } }

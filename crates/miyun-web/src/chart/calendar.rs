@@ -33,7 +33,7 @@ pub fn calendar(title: &str, days: &[CalendarDay], months: &[&str; 12], caption:
         (30.0 + (i / 7.0).floor() * CELL, 18.0 + (i % 7.0) * CELL)
     };
     html! {
-        figure.chart.calendar {
+        figure.chart.calendar tabindex="0" {
             svg viewBox="0 0 720 110" role="img" aria-label=(title) {
                 @for day in days.iter().filter(|d| d.date.day() == 1) {
                     text.tick x=(px(place(day.date).0)) y="12" { (months[usize::from(day.date.month().unsigned_abs()) - 1]) }

@@ -56,10 +56,10 @@ pub struct LineChart {
 }
 
 const W: f64 = 720.0;
-const H: f64 = 240.0;
+const H: f64 = 246.0;
 const LEFT: f64 = 44.0;
 const RIGHT: f64 = 96.0;
-const TOP: f64 = 18.0;
+const TOP: f64 = 24.0;
 const BOTTOM: f64 = 24.0;
 
 impl LineChart {

@@ -41,7 +41,7 @@ pub fn sparkline(values: &[Option<f64>], target: Option<f64>) -> Markup {
 pub fn pace_bar(elapsed: f64, used: f64, label: &str) -> Markup {
     let width = |share: f64| px(share.clamp(0.0, 1.25) / 1.25 * 240.0);
     html! {
-        svg.pace viewBox="0 0 240 14" role="img" aria-label=(label) {
+        svg.pace viewBox="0 0 240 14" preserveAspectRatio="none" role="img" aria-label=(label) {
             rect.track x="0" y="4" width="240" height="6" {}
             rect.used .over[used > elapsed] x="0" y="4" width=(width(used)) height="6" {}
             line.now x1=(width(elapsed)) x2=(width(elapsed)) y1="0" y2="14" {}

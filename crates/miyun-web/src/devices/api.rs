@@ -101,9 +101,10 @@ pub(super) async fn device(State(hub): Shared, Path(mn): Path<String>) -> Answer
         .find(&mn)
         .ok_or_else(|| no_device(&mn))?;
     let state = hub.follow.state.device(d.number).unwrap_or_default();
-    let subject = d.last(&Property::Subject);
+    let seen = hub.now();
     let place = super::pages::place(&hub);
-    let judged = judge::judge(place, &d, &state, &judge::marks(&hub, subject));
+    let marks = judge::marks(&seen, &super::pages::beside(&seen, &d));
+    let judged = judge::judge(place, &d, &state, &marks);
     let exceeded = judged
         .iter()
         .filter(|j| j.outcome == Outcome::Exceeded)
@@ -387,7 +388,7 @@ pub(super) async fn live(
                 .filter_map(|n| {
                     let d = l.hub.follow.registry.device(n)?;
                     let s = l.hub.follow.state.device(n)?;
-                    Some(json!({ "mn": d.mn, "cells": cells(l.lang, &l.hub, &s) }))
+                    Some(json!({ "mn": d.mn, "cells": cells(l.lang, &l.hub, l.hub.follow.clock.now_ms(), &s) }))
                 })
                 .collect();
             let event = Event::default()

@@ -44,7 +44,8 @@ impl Hours<'_> {
     }
 }
 
-/// The figure over the part of `period` up to `on` that has data.
+/// The figure over the part of `period` up to `on` that has data; only what was recorded by `known`
+/// (RFC 3339 UTC) counts, if that is given.
 #[must_use]
 pub fn figure(
     lake: &Lake,
@@ -52,6 +53,7 @@ pub fn figure(
     i: &Indicator,
     period: &Period,
     on: Date,
+    known: Option<&str>,
 ) -> Option<Figure> {
     let (from, due) = (period.from?, period.until?);
     let until = on.min(due);
@@ -80,6 +82,7 @@ pub fn figure(
             indicators: &judged,
             first_day: from,
             days,
+            as_known_on: known,
             ..Request::default()
         })
         .ok()?;
@@ -189,11 +192,11 @@ pub fn figure(
                 name: "miyun-web/outlet-hours".into(),
                 version: "1".into(),
             },
-            declared: if simulated {
-                vec!["simulated".into()]
-            } else {
-                Vec::new()
-            },
+            declared: simulated
+                .then(|| "simulated".to_owned())
+                .into_iter()
+                .chain(known.map(|t| format!("as known on {t}")))
+                .collect(),
         },
     });
     Some(Figure {
@@ -256,4 +259,91 @@ fn exceeded(
         }
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use miyun_core::Text;
+    use miyun_import::{Declared, Layout};
+    use miyun_lake::ImportFile;
+
+    use super::*;
+
+    /// Imports a day of hours of one outlet, recorded at a moment.
+    fn import(lake: &mut Lake, book: &Rulebook, day: u32, at: &str) {
+        let mut csv = String::from("station,indicator,time,value,unit,flag\n");
+        for h in 0..24 {
+            csv.push_str(&format!(
+                "outlet-7,SO2-stack,2026-03-{day:02}T{h:02}:00+08:00,12.5,mg/m3,\n"
+            ));
+        }
+        let declared = Declared {
+            interval: Some(miyun_core::IntervalLabel::HourBegin),
+            subject_prefix: "linxi/".into(),
+            ..Declared::default()
+        };
+        let words = miyun_assess::words(book);
+        let name = format!("{day}.csv");
+        let parsed =
+            miyun_import::read_csv(&name, csv.as_bytes(), Layout::Long, &declared, &words).unwrap();
+        let file = ImportFile {
+            name,
+            digest: blake3::hash(csv.as_bytes()).to_hex().to_string(),
+            declared: "hour-begin".into(),
+            parsed,
+        };
+        let subject = |id: &str, kind, part_of: Option<&str>| Subject {
+            id: id.parse().unwrap(),
+            kind,
+            name: Text::new(id, id),
+            jurisdiction: "CN/sim".parse().unwrap(),
+            part_of: part_of.map(|p| p.parse().unwrap()),
+            district: None,
+            lon_deg: None,
+            lat_deg: None,
+            zone_class: None,
+            control: false,
+            simulated: true,
+        };
+        let subjects = vec![
+            subject("linxi", SubjectKind::City, None),
+            subject("linxi/outlet-7", SubjectKind::Outlet, Some("linxi")),
+        ];
+        let medium = |i: &str| miyun_assess::medium(book, i);
+        lake.import(vec![file], subjects, &medium, at).unwrap();
+    }
+
+    #[test]
+    fn a_figure_of_loggers_as_known_on_a_past_day() {
+        let dir = tempfile::tempdir().unwrap();
+        let book = Rulebook::embedded();
+        let mut lake = Lake::open(dir.path()).unwrap();
+        import(&mut lake, book, 1, "2026-03-02T00:00:00Z");
+        import(&mut lake, book, 2, "2026-03-05T00:00:00Z");
+        let plans = miyun_plan::embedded(book.vocabulary());
+        let wanted = plans
+            .iter()
+            .flat_map(|p| &p.measures)
+            .flat_map(|m| &m.indicators)
+            .find(|i| i.indicator == "data-capture" && i.subject == "linxi")
+            .expect("a plan of the simulated city counts hours of outlets");
+        let year = Period::year(2026).unwrap();
+        let on = Date::constant(2026, 3, 10);
+        let of = |known: Option<&str>| figure(&lake, book, wanted, &year, on, known);
+        let says = |known| of(known).map(|f| f.assessment.trace.steps[0].result.clone());
+        assert_eq!(says(None).as_deref(), Some("48 of 48"));
+        assert_eq!(
+            says(Some("2026-03-03T00:00:00Z")).as_deref(),
+            Some("24 of 24")
+        );
+        assert_eq!(says(Some("2026-03-01T00:00:00Z")), None);
+        let then = of(Some("2026-03-03T00:00:00Z")).unwrap().assessment;
+        assert_ne!(then.id, of(None).unwrap().assessment.id);
+        assert!(
+            then.trace
+                .declared
+                .iter()
+                .any(|d| d == "as known on 2026-03-03T00:00:00Z")
+        );
+    }
 }

@@ -1,7 +1,7 @@
 //! Hour values of outlets against what their permit or the discharge standard allows.
 
 use miyun_core::rule::InstrumentKind;
-use miyun_core::{Date, Decimal, JurisdictionId, RuleRef, SubjectId, unit};
+use miyun_core::{Date, Decimal, JurisdictionId, RuleRef, unit};
 use miyun_gateway::registry::{Device, Property};
 use miyun_gateway::state::DeviceState;
 use miyun_rulebook::hj212::Known;
@@ -198,19 +198,11 @@ pub fn judge(
     out
 }
 
-/// Marks of an outlet: those of all devices that measure it.
-#[must_use]
-pub fn marks(hub: &super::Hub, subject: Option<&str>) -> Vec<(i64, String)> {
-    let Some(subject) = subject.and_then(|s| s.parse::<SubjectId>().ok()) else {
-        return Vec::new();
-    };
-    let mut out: Vec<(i64, String)> = hub
-        .follow
-        .registry
-        .devices()
+/// Condition marks that devices sent, oldest first.
+pub(crate) fn marks(seen: &super::Seen, devices: &[std::sync::Arc<Device>]) -> Vec<(i64, String)> {
+    let mut out: Vec<(i64, String)> = devices
         .iter()
-        .filter(|d| d.last(&Property::Subject) == Some(subject.as_str()))
-        .filter_map(|d| hub.follow.state.device(d.number))
+        .filter_map(|d| seen.state.device(d.number))
         .flat_map(|s| {
             s.marks
                 .into_iter()

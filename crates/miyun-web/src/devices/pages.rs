@@ -4,17 +4,19 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use axum::extract::{Path, Query, State};
-use axum::http::{HeaderMap, StatusCode, Uri, header};
 use axum::response::{Html, IntoResponse, Response};
 use maud::{Markup, html};
 use miyun_core::text::Lang;
-use miyun_gateway::command::{self, What};
+use miyun_gateway::command::What;
 use miyun_gateway::registry::{Device, Property};
 use miyun_gateway::state::{DeviceState, HOURS, finding};
 
-use super::Hub;
 use super::judge::{self, Judged, Outcome, Place};
+use super::{Hub, Seen};
+use crate::failure::Failure;
+use crate::outlets::{Outlet, Standing};
 use crate::shell::{View, encode, page, tr};
+use crate::show;
 
 type Shared = State<Arc<Hub>>;
 
@@ -29,47 +31,23 @@ pub(super) fn place(hub: &Hub) -> Place<'_> {
     }
 }
 
-fn view(lang: &str, uri: &Uri, headers: &HeaderMap) -> Option<View> {
-    let lang = match lang {
-        "zh" => Lang::Zh,
-        "en" => Lang::En,
-        _ => return None,
-    };
-    let path = uri.path_and_query().map_or("/", |p| p.as_str());
-    let mut v = View::plain(lang, path.get(3..).filter(|p| !p.is_empty()).unwrap_or("/"));
-    let cookies = headers
-        .get(header::COOKIE)
-        .and_then(|c| c.to_str().ok())
-        .unwrap_or("");
-    let has = |pair: &str| cookies.split(';').any(|c| c.trim() == pair);
-    if has("theme=dark") {
-        v.theme = "dark";
-    } else if has("theme=light") {
-        v.theme = "light";
-    }
-    if has("colours=cividis") {
-        v.colours = "cividis";
-    }
-    if has("size=large") {
-        v.size = "large";
-    }
-    Some(v)
+/// What the page's reader asks to be known, or the page that says why not.
+async fn seen(hub: &Arc<Hub>, v: &View) -> Result<Arc<Seen>, Response> {
+    hub.at(v.known.as_deref())
+        .await
+        .map_err(|e| Failure::Broken(e).page(v))
 }
 
-fn missing(text: &str) -> Response {
-    let v = View::plain(Lang::En, "/devices");
-    let body = html! { h1 { "404" } p { (text) } p { a href="/en/devices" { "Devices" } " · " a href="/zh/devices" lang="zh-Hans" { "设备" } } };
-    (
-        StatusCode::NOT_FOUND,
-        Html(page(&v, "404", false, body).into_string()),
-    )
-        .into_response()
+fn missing(v: &View, text: &str) -> Response {
+    Failure::NotFound(text.to_owned()).page(v)
 }
 
 fn shown(v: &View, hub: &Hub, title: &str, body: Markup) -> Response {
+    // The past does not change while one looks.
+    let live = v.known.is_none();
     let body = html! {
-        div data-live={ "/live/devices?lang=" (tr(v.lang, "zh", "en")) } { (body) }
-        script src="/static/devices.js" defer {}
+        div data-live=[live.then(|| format!("/live/devices?lang={}", tr(v.lang, "zh", "en")))] { (body) }
+        @if live { script src="/static/devices.js" defer {} }
     };
     Html(page(v, title, hub.simulated, body).into_string()).into_response()
 }
@@ -88,14 +66,19 @@ fn time(hub: &Hub, s: i64) -> String {
     )
 }
 
-fn share_24h(hub: &Hub, s: &DeviceState) -> f64 {
-    let now = hub.follow.clock.now_ms().div_euclid(3_600_000);
+fn share_24h(now_ms: i64, s: &DeviceState) -> f64 {
+    let now = now_ms.div_euclid(3_600_000);
     let every = s.interval_min();
     (1..=24).map(|h| s.share(now - h, every)).sum::<f64>() / 24.0
 }
 
 /// The cells of a device that change while one looks.
-pub(super) fn cells(lang: Lang, hub: &Hub, s: &DeviceState) -> BTreeMap<&'static str, String> {
+pub(super) fn cells(
+    lang: Lang,
+    hub: &Hub,
+    now_ms: i64,
+    s: &DeviceState,
+) -> BTreeMap<&'static str, String> {
     let lag = s.lag_ms as f64 / 1_000.0;
     BTreeMap::from([
         (
@@ -116,7 +99,7 @@ pub(super) fn cells(lang: Lang, hub: &Hub, s: &DeviceState) -> BTreeMap<&'static
         ),
         ("lag", format!("{lag:.0} s")),
         ("frames", s.frames.to_string()),
-        ("share", format!("{:.0} %", share_24h(hub, s) * 100.0)),
+        ("share", format!("{:.0} %", share_24h(now_ms, s) * 100.0)),
         (
             "findings",
             match s.findings.len() {
@@ -147,42 +130,49 @@ fn head(lang: Lang, words: &[(&str, &str, bool)]) -> Markup {
     html! { thead { tr { @for (zh, en, number) in words { th scope="col" class=[number.then_some("n")] { (tr(lang, zh, en)) } } } } }
 }
 
+/// Devices whose number or outlet holds a text, in order of MN.
+pub(super) fn found(seen: &Seen, search: &str) -> Vec<Arc<Device>> {
+    let mut all = seen.registry.devices();
+    all.retain(|d| {
+        let subject = d.last(&Property::Subject);
+        search.is_empty() || d.mn.contains(search) || subject.is_some_and(|s| s.contains(search))
+    });
+    all
+}
+
+/// The tables of a page as files.
+fn files(v: &View, tables: &[(&str, &str, &'static str, &'static str)]) -> Markup {
+    let files: Vec<show::File> = tables
+        .iter()
+        .map(|(name, query, zh, en)| (format!("/api/v1/device-tables/{name}{query}"), *zh, *en))
+        .collect();
+    show::downloads(v, &files)
+}
+
 pub(super) async fn list(
     State(hub): Shared,
-    Path(lang): Path<String>,
+    v: View,
     Query(q): Query<HashMap<String, String>>,
-    uri: Uri,
-    headers: HeaderMap,
 ) -> Response {
-    let Some(v) = view(&lang, &uri, &headers) else {
-        return missing("There is no such language; use /zh/ or /en/.");
+    let seen = match seen(&hub, &v).await {
+        Ok(s) => s,
+        Err(r) => return r,
     };
     let l = v.lang;
     let search = q.get("q").map_or("", String::as_str).trim();
-    let all: Vec<Arc<Device>> = hub
-        .follow
-        .registry
-        .devices()
-        .into_iter()
-        .filter(|d| {
-            search.is_empty()
-                || d.mn.contains(search)
-                || d.last(&Property::Subject)
-                    .is_some_and(|s| s.contains(search))
-        })
-        .collect();
+    let all = found(&seen, search);
     let at = q
         .get("page")
         .and_then(|p| p.parse::<usize>().ok())
         .unwrap_or(1)
         .clamp(1, all.len().div_ceil(PAGE).max(1));
-    let now = hub.follow.clock.now_ms();
+    let now = seen.now_ms;
     let (mut online, mut recent, mut share, mut known) = (0, 0, 0.0, 0);
     for d in &all {
-        online += u32::from(hub.caller.online(d.number));
-        if let Some(s) = hub.follow.state.device(d.number) {
+        online += u32::from(!seen.past && hub.caller.online(d.number));
+        if let Some(s) = seen.state.device(d.number) {
             recent += u32::from(now - s.seen_ms < 3_600_000);
-            share += share_24h(&hub, &s);
+            share += share_24h(now, &s);
             known += 1;
         }
     }
@@ -190,28 +180,30 @@ pub(super) async fn list(
     let body = html! {
         h1 { (tr(l, "设备", "Devices")) }
         p.lead { (match l {
+            Lang::Zh if seen.past => format!("{} 台设备：{recent} 台在此前一小时内有数据；24 小时数据获取率 {:.0} %。", all.len(), 100.0 * share / f64::from(known.max(1))),
+            Lang::En if seen.past => format!("{} devices: {recent} had been heard within the hour; {:.0} % of the data of the 24 hours before had come.", all.len(), 100.0 * share / f64::from(known.max(1))),
             Lang::Zh => format!("{} 台设备：{online} 台在线，{recent} 台在一小时内有数据；24 小时数据获取率 {:.0} %。", all.len(), 100.0 * share / f64::from(known.max(1))),
             Lang::En => format!("{} devices: {online} connected, {recent} heard within the hour; {:.0} % of the data of the last 24 hours came.", all.len(), 100.0 * share / f64::from(known.max(1))),
         }) }
-        dl.pairs {
+        @if !seen.past { dl.pairs {
             dt { (tr(l, "已入库帧", "Frames stored")) } dd { (stats.frames) }
             dt { (tr(l, "重发（只存一次）", "Resent, stored once")) } dd { (stats.doubles) }
             dt { (tr(l, "隔离", "In quarantine")) } dd { (stats.quarantined) }
             @if let Some(d) = hub.follow.progress.open_day() { dt { (tr(l, "今日默克尔根（未结）", "Merkle root of the day (open)")) } dd.code { (d.day) " " (hex(&d.root)) } }
-        }
+        } }
         p { a href="/api/v1/roots" { (tr(l, "各日的根", "Roots of closed days")) } }
         form.inline method="get" { label { (tr(l, "查找", "Search")) " " input type="search" name="q" value=(search); } button { (tr(l, "显示", "Show")) } }
-        div.scroll { table {
+        div.scroll tabindex="0" { table {
             caption { (tr(l, "按设备编号", "By MN")) }
             (head(l, &[("设备编号 MN", "MN", false), ("对象", "Outlet", false), ("系统", "System", false), ("登记", "Register", false), ("最后通信", "Last heard", false), ("数据时间", "Data of", false), ("延迟", "Lag", true), ("24 小时获取率", "Came in 24 h", true), ("不符合项", "Findings", true), ("待答", "Questions", true)]))
             tbody { @for d in all.iter().skip((at - 1) * PAGE).take(PAGE) {
-                @let s = hub.follow.state.device(d.number).unwrap_or_default();
-                @let c = cells(l, &hub, &s);
+                @let s = seen.state.device(d.number).unwrap_or_default();
+                @let c = cells(l, &hub, now, &s);
                 tr data-device=(d.mn) {
                     th scope="row" { a href=(v.link(&format!("/devices/{}", encode(&d.mn)))) { (d.mn) } }
                     td { @if let Some(o) = d.last(&Property::Subject) { a href=(v.link(&format!("/outlets/{}", encode(o)))) { (o) } } @else { "–" } }
                     td { (system(l, &hub, &s.st)) }
-                    td { (status(l, d)) @if hub.caller.online(d.number) { " · " (tr(l, "在线", "connected")) } }
+                    td { (status(l, d)) @if !seen.past && hub.caller.online(d.number) { " · " (tr(l, "在线", "connected")) } }
                     td data-key="seen" { (c["seen"]) }
                     td data-key="data" { (c["data"]) }
                     td.n data-key="lag" { (c["lag"]) }
@@ -221,6 +213,7 @@ pub(super) async fn list(
                 }
             } }
         } }
+        (files(&v, &[("devices", &format!("?q={}", encode(search)), "设备", "Devices")]))
         @if all.is_empty() { p.note { (tr(l, "还没有设备：让数采仪连接到网关的地址。", "No device yet: point a logger at the gateway's address.")) } }
         @if all.len() > PAGE { p { @for p in 1..=all.len().div_ceil(PAGE) { @if p == at { strong { (p) } " " } @else { a href=(v.link(&format!("/devices?page={p}&q={}", encode(search)))) { (p) } " " } } } }
     };
@@ -233,51 +226,44 @@ fn hex(h: &[u8; 32]) -> String {
 
 pub(super) async fn device(
     State(hub): Shared,
-    Path((lang, mn)): Path<(String, String)>,
-    uri: Uri,
-    headers: HeaderMap,
+    v: View,
+    Path((_, mn)): Path<(String, String)>,
 ) -> Response {
-    let Some(v) = view(&lang, &uri, &headers) else {
-        return missing("There is no such language; use /zh/ or /en/.");
+    let seen = match seen(&hub, &v).await {
+        Ok(s) => s,
+        Err(r) => return r,
     };
-    let Some(d) = hub.follow.registry.find(&mn) else {
-        return missing("No device with this MN was ever seen or registered.");
+    let Some(d) = seen.registry.find(&mn) else {
+        return missing(&v, "No device with this MN was seen or registered by then.");
     };
     let l = v.lang;
-    let s = hub.follow.state.device(d.number).unwrap_or_default();
+    let s = seen.state.device(d.number).unwrap_or_default();
     let subject = d.last(&Property::Subject);
-    let judged = judge::judge(place(&hub), &d, &s, &judge::marks(&hub, subject));
-    let lines = tokio::task::spawn_blocking({
-        let hub = Arc::clone(&hub);
-        move || command::history(&hub.dir)
-    })
-    .await
-    .ok()
-    .and_then(Result::ok)
-    .unwrap_or_default();
-    let suffix = format!("-{mn}");
-    let c = cells(l, &hub, &s);
+    let marks = judge::marks(&seen, &beside(&seen, &d));
+    let judged = judge::judge(place(&hub), &d, &s, &marks);
+    let lines = hub.commands(&mn, &seen).await;
+    let c = cells(l, &hub, seen.now_ms, &s);
     let body = html! {
         h1 { (tr(l, "设备", "Device")) " " (d.mn) }
         p.lead data-device=(d.mn) { (system(l, &hub, &s.st)) " · " (status(l, &d)) " · " (tr(l, "最后通信", "last heard")) " " span data-key="seen" { (c["seen"]) } " · " (tr(l, "延迟", "lag")) " " span data-key="lag" { (c["lag"]) } " · " (tr(l, "帧", "frames")) " " span data-key="frames" { (c["frames"]) } }
         @if let Some(o) = subject { p { a href=(v.link(&format!("/outlets/{}", encode(o)))) { (tr(l, "排放口", "Outlet")) " " (o) } } }
         @if !d.proposals.is_empty() {
             h2 { (tr(l, "网关的提问，等人确认", "What the gateway asks; a person decides")) }
-            div.scroll { table { (head(l, &[("属性", "Property", false), ("建议值", "Proposed", false), ("依据", "From", false), ("如何确认", "How to confirm", false)]))
+            div.scroll tabindex="0" { table { (head(l, &[("属性", "Property", false), ("建议值", "Proposed", false), ("依据", "From", false), ("如何确认", "How to confirm", false)]))
                 tbody { @for p in &d.proposals { tr { th scope="row" { (p.property) } td { (p.value) } td { (p.why) } td.code { "miyun gateway set " (d.mn) " " (p.property) "=" (p.value) " --by NAME --why ..." } } } } } }
         }
         h2 { (tr(l, "登记的属性", "What is registered")) }
-        div.scroll { table { (head(l, &[("属性", "Property", false), ("值", "Value", false), ("自", "From", false), ("谁", "Who", false)]))
-            tbody { @for (p, values) in &d.properties { @for x in values.iter().rev() { tr { th scope="row" { (p) } td { @if matches!(p, Property::Key | Property::Password) { "•••" } @else { (x.value) } } td { (time(&hub, x.from_ms / 1_000)) } td { (x.by) } } } } } } }
+        div.scroll tabindex="0" { table { (head(l, &[("属性", "Property", false), ("值", "Value", false), ("自", "From", false), ("谁", "Who", false)]))
+            tbody { @for (p, values) in &d.properties { @for x in values.iter().rev() { tr { th scope="row" { (p) } td { @if matches!(p, Property::Key | Property::Password) { "•••" } @else { (x.value) } } td { @if x.from_ms > 0 { (time(&hub, x.from_ms / 1_000)) } @else { (tr(l, "一开始", "the beginning")) } } td { (x.by) } } } } } } }
         h2 { (tr(l, "最新数据", "Latest values")) }
-        div.scroll { table { (head(l, &[("因子", "Factor", false), ("项", "Item", false), ("时段", "Span", false), ("值", "Value", true), ("单位", "Unit", false), ("标记", "Flag", false), ("时间", "Time", false)]))
+        div.scroll tabindex="0" { table { (head(l, &[("因子", "Factor", false), ("项", "Item", false), ("时段", "Span", false), ("值", "Value", true), ("单位", "Unit", false), ("标记", "Flag", false), ("时间", "Time", false)]))
             tbody { @for ((code, attribute, span), x) in &s.values {
                 @let unit = judge::unit_of(hub.book, &d, code, x.label_s * 1_000);
-                tr { th scope="row" { (factor(l, &hub, code)) } td { (attribute) } td { (span.as_str()) } td.n { (miyun_core::Decimal::new(x.micro, 6).normalize()) }
+                tr { th scope="row" { (factor(l, &hub, code)) } td { (attribute) } td { (tr(l, match span.as_str() { "real-time" => "实时", "minute" => "分钟", "hour" => "小时", "day" => "日", other => other }, span.as_str())) } td.n { (miyun_core::Decimal::new(x.micro, 6).normalize()) }
                     td { @match (&x.unit, unit) { (Some(u), _) => (u), (None, Some((u, assumed))) => { (u) @if assumed { " " span.soft { (tr(l, "（标准默认，未登记）", "(the standard's default, not registered)")) } } } (None, None) => "–" } }
                     td { (flag(l, &hub, x.flag)) } td { (time(&hub, x.label_s)) } }
             } } } }
-        (hours_received(l, &hub, &s))
+        (hours_received(l, &hub, seen.now_ms, &s))
         (judged_table(&v, &hub, &judged))
         h2 { (tr(l, "不符合标准之处", "What its frames break of the standard")) }
         @if s.findings.is_empty() { p { (tr(l, "没有。", "Nothing.")) } } @else {
@@ -285,8 +271,10 @@ pub(super) async fn device(
             ul { @for (code, n) in &s.findings { li { (finding(code).map_or((*code).to_owned(), |f| f.words(l).to_owned())) ": " (n) } } }
         }
         h2 { (tr(l, "命令", "Commands")) }
-        div.scroll { table { (head(l, &[("时间", "When", false), ("经过", "What happened", false)]))
-            tbody { @for line in lines.iter().rev().filter(|x| x.id.ends_with(&suffix)).take(40) { tr { td { (time(&hub, line.at_ms / 1_000)) } td { (step(l, &line.what)) } } } } } }
+        div.scroll tabindex="0" { table { (head(l, &[("时间", "When", false), ("经过", "What happened", false)]))
+            tbody { @for line in lines.iter().rev().take(40) { tr { td { (time(&hub, line.at_ms / 1_000)) } td { (step(l, &line.what)) } } } } } }
+        @let of = format!("?mn={}", encode(&d.mn));
+        (files(&v, &[("values", &of, "最新数据", "Latest values"), ("received", &of, "按小时的数据到达率", "Share of data received, by hour"), ("hours", &of, "小时均值判定", "Hours judged"), ("properties", &of, "登记的属性", "What is registered"), ("findings", &of, "不符合标准之处", "What its frames break"), ("commands", &of, "命令", "Commands")]))
     };
     shown(
         &v,
@@ -313,7 +301,7 @@ fn flag(l: Lang, hub: &Hub, f: char) -> String {
     }
 }
 
-fn step(l: Lang, w: &What) -> String {
+pub(super) fn step(l: Lang, w: &What) -> String {
     match w {
         What::Asked { by, why, ask, .. } => format!(
             "{} {by}: {} ({why})",
@@ -328,8 +316,8 @@ fn step(l: Lang, w: &What) -> String {
     }
 }
 
-fn hours_received(l: Lang, hub: &Hub, s: &DeviceState) -> Markup {
-    let now = hub.follow.clock.now_ms().div_euclid(3_600_000);
+fn hours_received(l: Lang, hub: &Hub, now_ms: i64, s: &DeviceState) -> Markup {
+    let now = now_ms.div_euclid(3_600_000);
     let every = s.interval_min();
     let hours: Vec<(i64, f64)> = (0..HOURS as i64)
         .rev()
@@ -367,7 +355,7 @@ fn judged_table(v: &View, hub: &Hub, judged: &[Judged]) -> Markup {
             p { (tr(l, "没有可判定的小时均值：需要小时数据（2061）并登记因子对应的指标（indicator.因子）。", "No hour to judge: it takes hour data (2061) and the indicator of each factor in the register (indicator.FACTOR).")) }
         } @else {
             p { (match l { Lang::Zh => format!("{} 个小时值，{over} 个超过限值。", judged.len()), Lang::En => format!("{} hour values, {over} above the limit.", judged.len()) }) }
-            div.scroll { table { (head(l, &[("小时", "Hour", false), ("指标", "Indicator", false), ("值", "Value", true), ("限值", "Limit", true), ("单位", "Unit", false), ("结论", "Verdict", false), ("依据", "Rule", false)]))
+            div.scroll tabindex="0" { table { (head(l, &[("小时", "Hour", false), ("指标", "Indicator", false), ("值", "Value", true), ("限值", "Limit", true), ("单位", "Unit", false), ("结论", "Verdict", false), ("依据", "Rule", false)]))
                 tbody { @for j in judged.iter().take(96) { tr {
                     th scope="row" { (time(hub, j.label_s)) } td { (j.indicator) } td.n { (j.value) } td.n { (j.limit.map_or("–".into(), |x| x.to_string())) } td { (j.unit) }
                     td { (outcome(l, j.outcome)) }
@@ -393,41 +381,106 @@ fn outcome(l: Lang, o: Outcome) -> Markup {
     html! { span class={ "verdict " (class) } { (sign) " " (tr(l, zh, en)) } }
 }
 
-pub(super) async fn outlet(
-    State(hub): Shared,
-    Path((lang, id)): Path<(String, String)>,
-    uri: Uri,
-    headers: HeaderMap,
-) -> Response {
-    let Some(v) = view(&lang, &uri, &headers) else {
-        return missing("There is no such language; use /zh/ or /en/.");
-    };
-    let devices: Vec<_> = hub
-        .follow
-        .registry
-        .devices()
-        .into_iter()
-        .filter(|d| d.last(&Property::Subject) == Some(id.as_str()))
-        .collect();
-    if devices.is_empty() {
-        return missing("No device measures an outlet of this name.");
+/// Outlets with a place, and how each stands by the latest judged hour of its devices.
+pub(super) fn outlets(hub: &Hub, seen: &Seen) -> Vec<Outlet> {
+    let mut by_id: BTreeMap<String, Vec<Arc<Device>>> = BTreeMap::new();
+    for d in seen.registry.devices() {
+        if let Some(s) = d.last(&Property::Subject) {
+            by_id.entry(s.to_owned()).or_default().push(d);
+        }
     }
-    let l = v.lang;
-    let marks = judge::marks(&hub, Some(&id));
+    by_id
+        .into_iter()
+        .filter_map(|(id, devices)| {
+            let (lon, lat) = devices.iter().find_map(|d| d.position())?;
+            let heard = devices
+                .iter()
+                .filter_map(|d| Some(seen.state.device(d.number)?.seen_ms))
+                .max()
+                .unwrap_or(0);
+            let judged = judged(hub, seen, &devices);
+            let latest = judged.first().map(|j| j.label_s);
+            let over = judged
+                .iter()
+                .filter(|j| Some(j.label_s) == latest)
+                .map(|j| j.outcome)
+                .max_by_key(|o| match o {
+                    Outcome::Exceeded => 4,
+                    Outcome::NeedsJudgement => 3,
+                    Outcome::Attained => 2,
+                    Outcome::Insufficient => 1,
+                    Outcome::NoLimit => 0,
+                });
+            let standing = match over {
+                _ if seen.now_ms - heard >= 3_600_000 => Standing::Silent,
+                Some(Outcome::Exceeded) => Standing::Exceeded,
+                Some(Outcome::NeedsJudgement) => Standing::NeedsJudgement,
+                Some(Outcome::Attained) => Standing::Attained,
+                _ => Standing::Heard,
+            };
+            Some(Outlet {
+                link: format!("/outlets/{}", encode(&id)),
+                heard: (heard > 0).then(|| time(hub, heard / 1_000)),
+                devices: devices.len(),
+                id,
+                lon,
+                lat,
+                standing,
+            })
+        })
+        .collect()
+}
+
+/// Devices that measure an outlet.
+pub(super) fn at_outlet(seen: &Seen, id: &str) -> Vec<Arc<Device>> {
+    let mut all = seen.registry.devices();
+    all.retain(|d| d.last(&Property::Subject) == Some(id));
+    all
+}
+
+/// Devices that measure what `d` measures, itself included.
+pub(super) fn beside(seen: &Seen, d: &Device) -> Vec<Arc<Device>> {
+    d.last(&Property::Subject)
+        .map_or(Vec::new(), |s| at_outlet(seen, s))
+}
+
+/// The hours of all devices of an outlet, judged, newest first.
+pub(super) fn judged(hub: &Hub, seen: &Seen, devices: &[Arc<Device>]) -> Vec<Judged> {
+    let marks = judge::marks(seen, devices);
     let mut judged = Vec::new();
-    for d in &devices {
-        if let Some(s) = hub.follow.state.device(d.number) {
-            judged.extend(judge::judge(place(&hub), d, &s, &marks));
+    for d in devices {
+        if let Some(s) = seen.state.device(d.number) {
+            judged.extend(judge::judge(place(hub), d, &s, &marks));
         }
     }
     judged.sort_by_key(|j| std::cmp::Reverse(j.label_s));
+    judged
+}
+
+pub(super) async fn outlet(
+    State(hub): Shared,
+    v: View,
+    Path((_, id)): Path<(String, String)>,
+) -> Response {
+    let seen = match seen(&hub, &v).await {
+        Ok(s) => s,
+        Err(r) => return r,
+    };
+    let devices = at_outlet(&seen, &id);
+    if devices.is_empty() {
+        return missing(&v, "No device measured an outlet of this name by then.");
+    }
+    let l = v.lang;
+    let marks = judge::marks(&seen, &devices);
+    let judged = judged(&hub, &seen, &devices);
     let body = html! {
         h1 { (tr(l, "排放口", "Outlet")) " " (id) }
         h2 { (tr(l, "监测设备", "Devices")) }
-        ul { @for d in &devices { @let s = hub.follow.state.device(d.number).unwrap_or_default(); @let c = cells(l, &hub, &s);
+        ul { @for d in &devices { @let s = seen.state.device(d.number).unwrap_or_default(); @let c = cells(l, &hub, seen.now_ms, &s);
             li data-device=(d.mn) { a href=(v.link(&format!("/devices/{}", encode(&d.mn)))) { (d.mn) } " · " (system(l, &hub, &s.st)) " · " span data-key="seen" { (c["seen"]) } " · " span data-key="share" { (c["share"]) } } } }
         @if let Some((t, m)) = marks.last() { p { (tr(l, "工况标记", "Condition mark")) ": " (m) " · " (time(&hub, *t)) } }
         (judged_table(&v, &hub, &judged))
+        (files(&v, &[("hours", &format!("?outlet={}", encode(&id)), "小时均值判定", "Hours judged")]))
     };
     shown(
         &v,

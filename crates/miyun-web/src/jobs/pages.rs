@@ -111,12 +111,12 @@ fn show_list(p: &Platform, view: &View, v: &Viewer, all: &[Job], wrong: Option<&
             }
         }
         @if all.is_empty() { p { (view.tr("还没有任务。", "No jobs yet.")) } } @else {
-            div.scroll { table {
+            div.scroll tabindex="0" { table {
                 thead { tr { th scope="col" { (view.tr("任务", "Job")) } th scope="col" { (view.tr("状态", "State")) } th scope="col" { (view.tr("进度", "Progress")) } th scope="col" { (view.tr("开始", "Asked for")) } } }
                 tbody { @for j in all { @let (class, state) = word(lang, j.state); tr {
                     th scope="row" { a href=(view.link(&format!("/jobs/{}", j.id))) { (name(lang, &j.what)) } }
                     td { span class={ "verdict " (class) } { (state) } }
-                    td { (j.done) @if j.total > 0 { " / " (j.total) } " " (j.stage) }
+                    td { @if !j.state.ended() { (j.done) @if j.total > 0 { " / " (j.total) } " " (j.stage) } }
                     td { time datetime=(j.created_at) { (j.created_at.strftime("%Y-%m-%d %H:%M").to_string()) " UTC" } }
                 } } }
             } }
@@ -199,7 +199,7 @@ pub(super) async fn one(
     let title = name(view.lang, &j.what);
     let body = html! {
         h1 { (title) }
-        p.lead { span class={ "verdict " (class) } { (state) } " " (j.stage) }
+        p.lead { span class={ "verdict " (class) } { (state) } @if !j.state.ended() { " " (j.stage) } }
         @if !j.state.ended() {
             @if j.total > 0 { p { progress value=(j.done) max=(j.total) aria-label=(view.tr("进度", "Progress")) {} " " (j.done) " / " (j.total) } }
             @if j.cancel_asked { p.note { (view.tr("已请求停止，将在下一步停下。", "Asked to stop; it stops at its next step.")) } }
@@ -218,6 +218,28 @@ pub(super) async fn one(
     Ok(r)
 }
 
+/// Parts of results in both languages, in the order in which tables show them.
+const COLUMNS: [(&str, &str, &str); 18] = [
+    ("place", "地点", "Place"),
+    ("date", "日期", "Day"),
+    ("indicator", "指标", "Indicator"),
+    ("value", "数值", "Value"),
+    ("before", "原结论", "Verdict before"),
+    ("limit_before", "原限值", "Limit before"),
+    ("clause_before", "原条款", "Clause before"),
+    ("after", "新结论", "Verdict after"),
+    ("limit_after", "新限值", "Limit after"),
+    ("clause_after", "新条款", "Clause after"),
+    ("changes", "结论改变", "Verdicts changed"),
+    ("shown", "列出", "Listed"),
+    ("files_new", "新文件", "New files"),
+    ("files_known", "已有文件", "Files known"),
+    ("values_new", "新数值", "New values"),
+    ("values_revised", "订正数值", "Values revised"),
+    ("values_known", "已有数值", "Values known"),
+    ("problems_total", "问题", "Problems"),
+];
+
 fn result(view: &View, r: &Value) -> Markup {
     let link = r["link"].as_str().map(|l| {
         if l.starts_with("/api/") {
@@ -227,22 +249,44 @@ fn result(view: &View, r: &Value) -> Markup {
         }
     });
     let rows = r["rows"].as_array();
-    let columns: Vec<&String> = rows
+    let mut columns: Vec<&String> = rows
         .and_then(|r| r.first())
         .and_then(Value::as_object)
         .map(|o| o.keys().collect())
         .unwrap_or_default();
-    let text = |v: &Value| v.as_str().map_or_else(|| v.to_string(), str::to_owned);
+    // What is where and when comes first; the names of others follow as they are.
+    columns.sort_by_key(|c| {
+        COLUMNS
+            .iter()
+            .position(|k| k.0 == **c)
+            .unwrap_or(usize::MAX)
+    });
+    let text = |v: &Value| {
+        let plain = v.as_str().map_or_else(|| v.to_string(), str::to_owned);
+        let zh = match plain.as_str() {
+            "attained" => "达标",
+            "exceeded" => "超标",
+            "insufficient" => "数据不足",
+            _ => return plain,
+        };
+        view.tr(zh, &plain).to_owned()
+    };
+    let name = |key: &'_ str| {
+        COLUMNS
+            .iter()
+            .find(|k| k.0 == key)
+            .map_or_else(|| key.replace('_', " "), |k| view.tr(k.1, k.2).to_owned())
+    };
     html! {
         h2 { (view.tr("结果", "Result")) }
         @if let Some(l) = link { p { a href=(l) { (view.tr("打开结果", "Open the result")) } } }
-        dl { @if let Some(o) = r.as_object() { @for (k, v) in o.iter().filter(|(k, v)| *k != "link" && !v.is_array() && !v.is_object()) {
-            dt { (k) } dd { (text(v)) }
+        dl.pairs { @if let Some(o) = r.as_object() { @for (k, v) in o.iter().filter(|(k, v)| *k != "link" && !v.is_array() && !v.is_object()) {
+            dt { (name(k)) } dd { (text(v)) }
         } } }
-        @if let Some(o) = r["report"].as_object() { dl { @for (k, v) in o { dt { (k) } dd { (text(v)) } } } }
+        @if let Some(o) = r["report"].as_object() { dl.pairs { @for (k, v) in o { dt { (name(k)) } dd { (text(v)) } } } }
         @if let Some(problems) = r["problems"].as_array().filter(|x| !x.is_empty()) { ul { @for x in problems { li { (text(x)) } } } }
-        @if let Some(rows) = rows { div.scroll { table {
-            thead { tr { @for c in &columns { th scope="col" { (c) } } } }
+        @if let Some(rows) = rows { div.scroll tabindex="0" { table {
+            thead { tr { @for c in &columns { th scope="col" { (name(c)) } } } }
             tbody { @for row in rows.iter().take(500) { tr { @for c in &columns { td { (text(&row[c.as_str()])) } } } } }
         } } }
     }

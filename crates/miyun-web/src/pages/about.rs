@@ -43,6 +43,7 @@ pub(super) fn data(site: &Site, view: &View, q: &Params) -> Result<Shown, Failur
                 td { (f.name.rsplit('/').next().unwrap_or("")) } td { (f.declared) } td.n { (f.rows) } td.n { (f.values) } td.n { (f.problems) } td.code { (f.digest.get(..16).unwrap_or("")) "…" }
             } } } }
         } }
+        (show::downloads(view, &[("/api/v1/imports".into(), "入库记录", "Imports"), ("/api/v1/places".into(), "城市与站点", "Cities and stations"), ("/api/v1/published".into(), "已公布的数字", "Published figures")]))
         h2 { (view.tr("序列", "Series")) }
         div.scroll tabindex="0" { table {
             thead { tr { th scope="col" { (view.tr("指标", "Indicator")) } th scope="col" { (view.tr("单位", "Unit")) } th.n scope="col" { (view.tr("站点数", "Stations")) } } }

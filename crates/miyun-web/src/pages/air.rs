@@ -167,7 +167,7 @@ fn cards(view: &View, ev: &AirEvaluation) -> Markup {
             p { (show::verdict(lang, &a.verdict)) " · " (view.tr("限值", "limit")) " " (show::value(a.limit))
                 @if a.exceedance.is_some_and(|e| !e.is_zero()) { " · " (view.tr("超标", "over by")) " " (show::value(a.exceedance)) (view.tr(" 倍", " times the limit")) } }
             @if a.sufficiency.valid { p.soft { (item.days) " " (view.tr("个有效日", "valid days")) } }
-            @else { p.soft { (view.tr("无效：有效日 ", "not valid, valid days ")) (item.days) "/" (a.sufficiency.need) } }
+            @else { p.soft { (view.tr("有效日 ", "valid days ")) (item.days) "/" (a.sufficiency.need) @for m in &a.sufficiency.missing { " · " (crate::said::say(lang, m)) } } }
         } }
     } } }
 }
@@ -184,7 +184,7 @@ fn standards(
         section.box aria-labelledby="standards" {
             h2 id="standards" { (view.tr("适用标准", "Standards that apply")) }
             p { (view.tr("本页依据 ", "This page follows ")) @for (k, i) in ev.edition.edition.instruments.iter().enumerate() { @if k > 0 { ", " } a href=(view.link(&format!("/rules/{i}"))) { (i) } }
-                @if let Some(s) = &ev.edition.edition.stage { " (" (view.tr("阶段", "stage")) " " (s) ")" } " · " (view.tr("功能区类别", "class of place")) " " (ev.edition.edition.class) }
+                @if let Some(s) = &ev.edition.edition.stage { " (" (crate::said::stage(lang, s)) ")" } " · " (view.tr("功能区类别", "class of place")) " " (ev.edition.edition.class) }
             nav.chips aria-label=(view.tr("换一个版本看", "Read under another edition")) {
                 a href={ (view.with(&[("edition", "")])) "#standards" } aria-current=[(edition == "in-force").then_some("true")] { (view.tr("当时有效", "in force")) }
                 @for o in others { a href={ (view.with(&[("edition", &o.edition.name)])) "#standards" } aria-current=[(edition == o.edition.name).then_some("true")] { (o.edition.name) } }
@@ -261,15 +261,15 @@ fn stations(view: &View, ev: &AirEvaluation, before: Option<&AirEvaluation>, q: 
     }
 }
 
-/// The same figures as files, and the call that gives them.
-pub(super) fn downloads(view: &View, tables: &[(&str, &str, &str)], query: &str) -> Markup {
-    let known = view.known.as_ref().map_or(String::new(), |k| {
-        format!("&known={}", crate::shell::encode(k))
-    });
-    html! { ul.downloads { @for (path, zh, en) in tables { li {
-        (view.tr(zh, en)) ": "
-        @for (format, name) in [("csv", "CSV"), ("parquet", "Parquet"), ("json", "JSON")] {
-            a href={ "/api/v1/" (path) "?" (query) (known) "&format=" (format) @if format != "json" { "&per_page=100000" } } rel="nofollow" { (name) } " "
-        }
-    } } } }
+/// The tables of the air as files.
+pub(super) fn downloads(
+    view: &View,
+    tables: &[(&str, &'static str, &'static str)],
+    query: &str,
+) -> Markup {
+    let files: Vec<show::File> = tables
+        .iter()
+        .map(|(path, zh, en)| (format!("/api/v1/{path}?{query}"), *zh, *en))
+        .collect();
+    show::downloads(view, &files)
 }

@@ -12,13 +12,15 @@ use miyun_core::MeasureId;
 use miyun_core::text::Lang;
 use miyun_plan::MeasureStatus;
 use miyun_store::{
-    Article, ArticleId, ArticleText, ArticleVersion, MediaId, PersonId, TextStatus, VersionState,
+    Article, ArticleContent, ArticleId, ArticleText, ArticleVersion, MediaId, PersonId, TextStatus,
+    VersionState,
 };
 
 use super::articles::{coverage, region, released, status, store, topic, tracked};
 use crate::articles::cite::{Cited, Form, cite};
 use crate::articles::{diff, markup};
 use crate::failure::Failure;
+use crate::picture;
 use crate::server::{Params, Shown};
 use crate::shell::{View, prefix, tag};
 use crate::show;
@@ -102,11 +104,19 @@ async fn one(site: &Arc<Site>, view: &View, name: &str) -> Result<(Shown, bool),
     if let Some(t) = &article.tombstone {
         return Ok((tombstone(view, &article, t), true));
     }
+    let versions = published(site, &article.id).await?;
+    // As known then: the version that had been published by that moment.
+    let shown = match (&view.known, named(name)?.1) {
+        (Some(known), None) => versions
+            .iter()
+            .find(|v| v.decided_at.is_some_and(|at| at.to_string() <= *known))
+            .cloned(),
+        _ => shown,
+    };
     let Some(v) = shown else {
-        return Err(Failure::NotFound(format!("no article {name}")));
+        return Err(Failure::NotFound(format!("no article {name} by then")));
     };
     let states = measures(site, view).await;
-    let versions = published(site, &article.id).await?;
     let liked = match &view.reader {
         Some(r) => match r.id.parse::<PersonId>() {
             Ok(p) => store(site)?.liked(&article.id, &p).await?,
@@ -137,8 +147,12 @@ async fn one(site: &Arc<Site>, view: &View, name: &str) -> Result<(Shown, bool),
         .iter()
         .filter(|b| b.is_clause() && !c.links.iter().any(|l| l.anchor == b.anchor))
         .collect();
+    let widths = match &c.picture {
+        Some(p) => store(site)?.renditions(&p.media).await?,
+        None => Vec::new(),
+    };
     let url = format!("/articles/{}@{}", article.id, v.version);
-    let simulated = site.plans.iter().all(|p| p.simulated);
+    let simulated = simulated(site, c);
     let body = html! {
         p.crumbs { a href=(view.link("/articles")) { (view.tr("文章与政策", "Articles and policies")) } }
         div.article {
@@ -161,7 +175,7 @@ async fn one(site: &Arc<Site>, view: &View, name: &str) -> Result<(Shown, bool),
                 }
                 @if !text.summary.is_empty() { p.lead { (text.summary) } }
                 @if let Some(p) = &c.picture { figure.picture {
-                    img src={ "/media/" (p.media) } alt=(p.alt.get(view.lang)) width="760" height="340" loading="lazy";
+                    img src=(picture::url(&p.media)) srcset=[(widths.len() > 1).then(|| picture::srcset(&widths))] sizes="(max-width: 800px) 94vw, 760px" width=[widths.first().map(|r| r.width)] height=[widths.first().map(|r| r.height)] alt=(p.alt.get(view.lang));
                     figcaption lang=(tag(view.lang)) { (p.caption.get(view.lang)) " " span.soft { (view.tr("图：", "Picture: ")) (p.credit) " (" (p.licence) ")" } }
                 } }
                 (markup::render(&blocks, &chip))
@@ -192,6 +206,17 @@ async fn one(site: &Arc<Site>, view: &View, name: &str) -> Result<(Shown, bool),
         }
     };
     Ok((Shown::new(text.title.clone(), simulated, body), false))
+}
+
+/// True if the article is about a place that a simulator made.
+fn simulated(site: &Site, c: &ArticleContent) -> bool {
+    let places = site.lake().subjects();
+    let made = |r: &String| {
+        places
+            .iter()
+            .any(|s| s.simulated && s.jurisdiction.as_str() == *r)
+    };
+    c.regions.iter().any(made)
 }
 
 fn cut(text: &str) -> String {
@@ -401,11 +426,14 @@ pub(super) async fn difference(
             @if !new.note.is_empty() { p.note { (new.note) } }
             div lang=(tag(y.lang)) { (diff::render(&changes, view.tr("新增", "added"), view.tr("删去", "removed"))) }
         };
-        Ok(Shown::new(title, site.plans.iter().all(|p| p.simulated), body))
+        Ok(Shown::new(title, simulated(&site, &new.content), body))
     }
     .await;
     super::finish(&view, made)
 }
+
+/// Types that a browser may show; everything else is offered as a download.
+const SHOWN: [&str; 3] = ["image/jpeg", "image/png", "image/webp"];
 
 /// A picture or attachment.
 pub(super) async fn media(State(site): State<Arc<Site>>, Path(id): Path<String>) -> Response {
@@ -416,7 +444,7 @@ pub(super) async fn media(State(site): State<Arc<Site>>, Path(id): Path<String>)
     let Some(m) = found.await else {
         return (StatusCode::NOT_FOUND, "there is no such file\n").into_response();
     };
-    let picture = m.content_type.starts_with("image/");
+    let shown = SHOWN.contains(&m.content_type.as_str());
     let mut r = m.bytes.into_response();
     let h = r.headers_mut();
     if let Ok(t) = HeaderValue::from_str(&m.content_type) {
@@ -425,9 +453,13 @@ pub(super) async fn media(State(site): State<Arc<Site>>, Path(id): Path<String>)
     // A file never runs as a page of this site.
     h.insert(
         header::CONTENT_SECURITY_POLICY,
-        HeaderValue::from_static("default-src 'none'; style-src 'unsafe-inline'; sandbox"),
+        HeaderValue::from_static("default-src 'none'; sandbox"),
     );
-    if !picture {
+    h.insert(
+        header::X_CONTENT_TYPE_OPTIONS,
+        HeaderValue::from_static("nosniff"),
+    );
+    if !shown {
         h.insert(
             header::CONTENT_DISPOSITION,
             HeaderValue::from_static("attachment"),

@@ -185,6 +185,7 @@ async fn list_page(site: &Site, view: &View, q: &Params) -> Result<Shown, Failur
         p { (match view.lang { Lang::Zh => format!("共 {} 篇", page.total), Lang::En => format!("{} articles", page.total) })
             @if !words.is_empty() { " · " @if asked.order == Order::Relevance { a href=(view.with(&[("order", "date"), ("page", "")])) { (view.tr("按日期排列", "order by date")) } } @else { a href=(view.with(&[("order", ""), ("page", "")])) { (view.tr("按相关程度排列", "order by relevance")) } } }
             " · " a href=(feed_link(view, "feed.atom")) { "Atom" } " · " a href=(feed_link(view, "feed.json")) { "JSON Feed" } }
+        (crate::show::downloads(view, &[(api_link(&asked, q), "这份列表", "This list")]))
         div.facets {
             aside aria-label=(view.tr("筛选", "Filters")) {
                 @let f = &page.facets;
@@ -207,6 +208,33 @@ async fn list_page(site: &Site, view: &View, q: &Params) -> Result<Shown, Failur
     };
     let simulated = site.lake().subjects().iter().any(|s| s.simulated);
     Ok(Shown::new(title, simulated, body))
+}
+
+/// The same query over the API. What the page reads into the box (a document number) is said.
+fn api_link(asked: &ArticleQuery, q: &Params) -> String {
+    let mut pairs = vec![
+        ("q", asked.text.as_deref()),
+        ("number", asked.number.as_deref()),
+    ];
+    for k in [
+        "region",
+        "topic",
+        "source",
+        "publisher",
+        "status",
+        "year",
+        "from",
+        "until",
+        "measure",
+        "order",
+    ] {
+        pairs.push((k, q.get(k).map(String::as_str)));
+    }
+    let query: Vec<String> = pairs
+        .into_iter()
+        .filter_map(|(k, v)| Some(format!("{k}={}", crate::shell::encode(v?))))
+        .collect();
+    format!("/api/v1/articles?{}", query.join("&"))
 }
 
 fn feed_link(view: &View, name: &str) -> String {
@@ -243,7 +271,11 @@ fn facet(
 
 /// Released and how long ago.
 pub(super) fn released(view: &View, at: Timestamp, now: Timestamp) -> Markup {
-    html! { time datetime=(at) title=(when::exact(at)) { (when::ago(view.lang, at, now)) } " " span.soft { (when::exact(at)) } }
+    let exact = when::exact(at);
+    html! { @match when::ago(view.lang, at, now) {
+        Some(ago) => { time datetime=(at) { (ago) } " " span.soft { (exact) } }
+        None => time datetime=(at) { (exact) },
+    } }
 }
 
 fn hit(site: &Site, view: &View, h: &Hit, now: Timestamp) -> Markup {

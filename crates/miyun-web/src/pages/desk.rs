@@ -2,19 +2,22 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Form, Path, State};
+use axum::body::Bytes;
+use axum::extract::{Form, FromRequest, Multipart, Path, Request, State};
+use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use jiff::Timestamp;
 use maud::{Markup, html};
 use miyun_core::text::Lang;
 use miyun_core::{MeasureId, Text};
 use miyun_store::{
-    ArticleContent, ArticleId, ArticleText, ArticleVersion, ClauseLink, LegalStatus, PersonId,
-    TextStatus, VersionState,
+    ArticleContent, ArticleId, ArticleText, ArticleVersion, ClauseLink, Deed, LegalStatus, MediaId,
+    PersonId, Picture, TextStatus, VersionState,
 };
 
 use super::articles::{status, store, tracked};
 use crate::articles::{markup, when};
+use crate::auth::Viewer;
 use crate::failure::Failure;
 use crate::server::{Params, Shown};
 use crate::shell::View;
@@ -35,11 +38,41 @@ fn writer(view: &View) -> Result<PersonId, Failure> {
     }
 }
 
+/// Writes into the audit log what was done to an article.
+async fn audit(
+    site: &Site,
+    v: &Viewer,
+    action: &str,
+    id: &ArticleId,
+    detail: &str,
+) -> Result<(), Failure> {
+    let deed = Deed {
+        actor: &v.actor(),
+        action,
+        object: &format!("article/{id}"),
+        detail,
+        request: &v.request,
+        address: &v.address,
+    };
+    store(site)?.audit(&deed, Timestamp::now()).await?;
+    Ok(())
+}
+
+/// Sends somebody whom nobody knows to the sign-in, and back here afterwards.
+fn sign_in(view: &View) -> Response {
+    let prefix = crate::shell::prefix(view.lang);
+    let back = crate::shell::encode(&format!("{prefix}{}", view.path));
+    Redirect::to(&format!("{prefix}/sign-in?back={back}")).into_response()
+}
+
 fn csrf(view: &View) -> Markup {
     html! { input type="hidden" name="csrf" value=(view.reader.as_ref().map_or("", |r| r.csrf.as_str())); }
 }
 
 pub(super) async fn desk(State(site): State<Arc<Site>>, view: View) -> Response {
+    if view.reader.is_none() {
+        return sign_in(&view);
+    }
     let made: Result<Shown, Failure> = async {
         let me = person(&view)?;
         let s = store(&site)?;
@@ -62,6 +95,13 @@ pub(super) async fn desk(State(site): State<Arc<Site>>, view: View) -> Response 
         let title = view.tr("工作台", "Desk");
         let body = html! {
             h1 { (title) @if let Some(r) = &view.reader { " · " (r.name) } }
+            p { a href=(view.link("/account")) { (view.tr("账户与密钥", "Account and keys")) }
+                @if writes {
+                    " · " a href=(view.link("/proposals")) { (view.tr("待复核", "Waiting for a second person")) }
+                    " · " a href=(view.link("/jobs")) { (view.tr("任务", "Jobs")) }
+                }
+                @if view.reader.as_ref().is_some_and(|r| r.keeps) { " · " a href=(view.link("/admin")) { (view.tr("管理", "Administration")) } }
+            }
             @if writes {
                 h2 { (view.tr("文章", "Articles")) }
                 p { a.button href=(view.link("/desk/articles/new")) { (view.tr("写一篇", "Write one")) } }
@@ -157,6 +197,9 @@ pub(super) async fn edit(
     view: View,
     Path((_, id)): Path<(String, String)>,
 ) -> Response {
+    if view.reader.is_none() {
+        return sign_in(&view);
+    }
     let made: Result<Shown, Failure> = async {
         writer(&view)?;
         if id == "new" {
@@ -181,13 +224,70 @@ pub(super) async fn edit(
     super::finish(&view, made)
 }
 
+/// The fields of the editor and the picture that came with them.
+pub(super) struct Sent {
+    fields: Params,
+    picture: Option<Bytes>,
+}
+
+/// Most fields of a form.
+const FIELDS_MAX: usize = 64;
+
+impl<S: Send + Sync> FromRequest<S> for Sent {
+    type Rejection = Response;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Response> {
+        let files = request
+            .headers()
+            .get(header::CONTENT_TYPE)
+            .is_some_and(|t| t.as_bytes().starts_with(b"multipart/form-data"));
+        if !files {
+            let Form(fields) = Form::<Params>::from_request(request, state)
+                .await
+                .map_err(IntoResponse::into_response)?;
+            return Ok(Self {
+                fields,
+                picture: None,
+            });
+        }
+        let mut parts = Multipart::from_request(request, state)
+            .await
+            .map_err(IntoResponse::into_response)?;
+        let (mut fields, mut picture) = (Params::new(), None);
+        while let Some(part) = parts
+            .next_field()
+            .await
+            .map_err(IntoResponse::into_response)?
+        {
+            let name = part.name().unwrap_or("").to_owned();
+            let bytes = part.bytes().await.map_err(IntoResponse::into_response)?;
+            if name == "picture_file" {
+                // A file field that was left alone comes as an empty file.
+                picture = Some(bytes).filter(|b| !b.is_empty());
+            } else if fields.len() < FIELDS_MAX {
+                let text = String::from_utf8(bytes.into()).map_err(|_| {
+                    (StatusCode::BAD_REQUEST, format!("{name}: not UTF-8\n")).into_response()
+                })?;
+                fields.insert(name, text);
+            } else {
+                return Err((StatusCode::BAD_REQUEST, "too many fields\n").into_response());
+            }
+        }
+        Ok(Self { fields, picture })
+    }
+}
+
 /// Saves a draft; with `act=propose` it also asks for the second person. A mistake gives the form
 /// again, with what was written and what is wrong beside its field.
 pub(super) async fn save(
     State(site): State<Arc<Site>>,
     view: View,
+    v: Viewer,
     Path((_, id)): Path<(String, String)>,
-    Form(form): Form<Params>,
+    Sent {
+        fields: mut form,
+        picture,
+    }: Sent,
 ) -> Response {
     let me = match writer(&view) {
         Ok(m) => m,
@@ -204,27 +304,53 @@ pub(super) async fn save(
         },
         None => None,
     };
-    let made = match content(&form, old.as_ref().map(|v| &v.content)) {
-        Err(e) => Err(e),
-        Ok(c) => match store(&site) {
-            Err(f) => return f.page(&view),
-            Ok(s) => {
-                let note = form.get("note").map_or("", String::as_str);
-                let now = Timestamp::now();
-                let saved = s.save_draft(known.as_ref(), &c, note, &me, now).await;
-                let saved = match (saved, form.get("act").map(String::as_str)) {
-                    (Ok((id, _)), Some("propose")) => {
-                        s.propose_article(&id, &me, now).await.map(|()| id)
-                    }
-                    (r, _) => r.map(|r| r.0),
-                };
-                saved.map_err(|e| match e {
-                    miyun_store::StoreError::Content(c) => (c.field, c.reason),
-                    other => (String::new(), Failure::from(other).to_string()),
-                })
-            }
-        },
+    let s = match store(&site) {
+        Ok(s) => s,
+        Err(f) => return f.page(&view),
     };
+    // The picture first: if another field is wrong, the form that comes back still has it.
+    let kept = match picture {
+        Some(file) => crate::picture::keep(s, file, me.as_str(), Timestamp::now())
+            .await
+            .map(|id| {
+                form.insert("picture".into(), id.to_string());
+                form.remove("picture_remove");
+            })
+            .map_err(|p| ("picture_file".to_owned(), p.detail)),
+        None => Ok(()),
+    };
+    let made = match kept.and_then(|()| content(&form, old.as_ref().map(|v| &v.content))) {
+        Err(e) => Err(e),
+        Ok(c) => {
+            let note = form.get("note").map_or("", String::as_str);
+            let now = Timestamp::now();
+            let saved = s.save_draft(known.as_ref(), &c, note, &me, now).await;
+            let saved = match (saved, form.get("act").map(String::as_str)) {
+                (Ok((id, _)), Some("propose")) => {
+                    s.propose_article(&id, &me, now).await.map(|()| id)
+                }
+                (r, _) => r.map(|r| r.0),
+            };
+            saved.map_err(|e| match e {
+                miyun_store::StoreError::Content(c) if c.field == "picture" => {
+                    ("picture_file".into(), c.reason)
+                }
+                miyun_store::StoreError::Content(c) => (c.field, c.reason),
+                other => (String::new(), Failure::from(other).to_string()),
+            })
+        }
+    };
+    if let Ok(id) = &made {
+        let proposed = form.get("act").is_some_and(|a| a == "propose");
+        let action = if proposed {
+            "article-propose"
+        } else {
+            "article-draft"
+        };
+        if let Err(f) = audit(&site, &v, action, id, "").await {
+            return f.page(&view);
+        }
+    }
     match made {
         Ok(id) => Redirect::to(&view.link(&format!("/desk/articles/{id}"))).into_response(),
         Err((field, reason)) => {
@@ -237,7 +363,7 @@ pub(super) async fn save(
                 Some((field.as_str(), reason.as_str())),
             );
             let mut r = super::finish(&view, Ok(shown));
-            *r.status_mut() = axum::http::StatusCode::UNPROCESSABLE_ENTITY;
+            *r.status_mut() = StatusCode::UNPROCESSABLE_ENTITY;
             r
         }
     }
@@ -247,6 +373,7 @@ pub(super) async fn save(
 pub(super) async fn decide(
     State(site): State<Arc<Site>>,
     view: View,
+    v: Viewer,
     Path((_, id)): Path<(String, String)>,
     Form(form): Form<Params>,
 ) -> Response {
@@ -266,6 +393,12 @@ pub(super) async fn decide(
             .decide_article(&id, approve, reason, &me, Timestamp::now())
             .await?;
         site.changed();
+        let action = if approve {
+            "article-publish"
+        } else {
+            "article-reject"
+        };
+        audit(&site, &v, action, &id, reason).await?;
         Ok(())
     }
     .await;
@@ -276,6 +409,7 @@ pub(super) async fn decide(
 pub(super) async fn withdraw(
     State(site): State<Arc<Site>>,
     view: View,
+    v: Viewer,
     Path((_, id)): Path<(String, String)>,
     Form(form): Form<Params>,
 ) -> Response {
@@ -294,6 +428,7 @@ pub(super) async fn withdraw(
             .withdraw_article(&id, reason, &me, Timestamp::now())
             .await?;
         site.changed();
+        audit(&site, &v, "article-withdraw", &id, reason).await?;
         Ok(())
     }
     .await;
@@ -347,6 +482,15 @@ fn fields(c: &ArticleContent) -> Params {
         .map(|l| format!("{} {}", l.anchor, l.measure))
         .collect();
     put("links", &links.join("\n"));
+    if let Some(p) = &c.picture {
+        put("picture", p.media.as_str());
+        put("caption_zh", &p.caption.zh);
+        put("caption_en", &p.caption.en);
+        put("alt_zh", &p.alt.zh);
+        put("alt_en", &p.alt.en);
+        put("credit", &p.credit);
+        put("licence", &p.licence);
+    }
     f
 }
 
@@ -440,6 +584,19 @@ fn content(
             measure,
         });
     }
+    let picture = match get("picture") {
+        "" => None,
+        _ if form.contains_key("picture_remove") => None,
+        t => Some(Picture {
+            media: t
+                .parse::<MediaId>()
+                .map_err(|e| bad("picture_file", e.to_string()))?,
+            caption: Text::new(get("caption_zh"), get("caption_en")),
+            credit: get("credit").to_owned(),
+            licence: get("licence").to_owned(),
+            alt: Text::new(get("alt_zh"), get("alt_en")),
+        }),
+    };
     let list = |k: &str| get(k).split_whitespace().map(str::to_owned).collect();
     let some = |k: &str| Some(get(k).to_owned()).filter(|v| !v.is_empty());
     let released_at = match get("released_at") {
@@ -465,7 +622,7 @@ fn content(
         audience: old.map_or(String::new(), |o| o.audience.clone()),
         document_number: some("document_number"),
         index_number: some("index_number"),
-        picture: old.and_then(|o| o.picture.clone()),
+        picture,
         attachments: old.map_or(Vec::new(), |o| o.attachments.clone()),
         clauses: u32::try_from(clauses.len()).unwrap_or(u32::MAX),
         links,
@@ -493,7 +650,7 @@ fn form_page(
     };
     let area = |k: &str, label: &str, rows: u8| {
         html! { p { label for=(k) { (label) } br;
-        textarea id=(k) name=(k) rows=(rows) aria-invalid=[fault(k).map(|_| "true")] aria-describedby=[fault(k).map(|_| format!("{k}-fault"))] { (v(k)) }
+        textarea id=(k) name=(k) rows=(rows) aria-invalid=[fault(k).map(|_| "true")] aria-describedby=[fault(k).map(|_| format!("{k}-fault"))] autofocus[fault(k).is_some()] { (v(k)) }
         @if let Some(f) = fault(k) { br; span.fault id={ (k) "-fault" } { (f) } } } }
     };
     let pick = |k: &str, label: &str, options: &[(&str, String)]| {
@@ -540,7 +697,7 @@ fn form_page(
                 } }
             }
         }
-        form.editor method="post" action=(view.link(&format!("/desk/articles/{path}"))) { (csrf(view))
+        form.editor method="post" enctype="multipart/form-data" action=(view.link(&format!("/desk/articles/{path}"))) { (csrf(view))
             @for (l, name) in [("zh", view.tr("中文", "Chinese")), ("en", view.tr("英文", "English"))] { fieldset {
                 legend { (name) }
                 (input(&format!("title_{l}"), view.tr("标题", "Title"), "text"))
@@ -560,6 +717,21 @@ fn form_page(
                 (input("topics", view.tr("主题（空格分开）", "Topics (with spaces between)"), "text")) (input("regions", view.tr("地区编码（空格分开）", "Region codes (with spaces between)"), "text"))
                 (area("links", view.tr("条款与措施，每行一对：s2.1 linxi-sim/2.1", "Clause and measure, one pair a line: s2.1 linxi-sim/2.1"), 6))
                 (input("note", view.tr("这次改了什么（公开）", "What changed (public)"), "text"))
+            }
+            fieldset {
+                legend { (view.tr("图片", "Picture")) }
+                @if v("picture").parse::<MediaId>().is_ok() {
+                    input type="hidden" name="picture" value=(v("picture"));
+                    img.picture src={ "/media/" (v("picture")) } alt=(v(view.tr("alt_zh", "alt_en"))) width="240";
+                    p { label { input type="checkbox" name="picture_remove" value="1"; " " (view.tr("不用这张图", "Do without this picture")) } }
+                }
+                p { label for="picture_file" { (view.tr("PNG、JPEG 或 WebP，至多 8 MiB；只保留像素，不保留拍摄地点等信息", "PNG, JPEG or WebP, at most 8 MiB; only the pixels are kept, no place or camera data")) } br;
+                    input id="picture_file" name="picture_file" type="file" accept="image/png,image/jpeg,image/webp" aria-invalid=[fault("picture_file").map(|_| "true")] aria-describedby=[fault("picture_file").map(|_| "picture_file-fault")] autofocus[fault("picture_file").is_some()];
+                    @if let Some(f) = fault("picture_file") { br; span.fault id="picture_file-fault" { (f) } } }
+                p.soft { (view.tr("有图片时，下面各项都要填。", "With a picture, each of these is required.")) }
+                (input("caption_zh", view.tr("图注（中文）", "Caption (Chinese)"), "text")) (input("caption_en", view.tr("图注（英文）", "Caption (English)"), "text"))
+                (input("alt_zh", view.tr("替代文字：看不到图的人读到什么（中文）", "What it shows, for those who do not see it (Chinese)"), "text")) (input("alt_en", view.tr("替代文字（英文）", "The same in English"), "text"))
+                (input("credit", view.tr("作者", "Credit"), "text")) (input("licence", view.tr("许可", "Licence"), "text"))
             }
             button name="act" value="save" { (view.tr("保存草稿", "Save the draft")) } " "
             button name="act" value="propose" { (view.tr("保存并送第二人批准", "Save and ask the second person")) }
@@ -602,7 +774,21 @@ mod tests {
             ("topics", "air plan"),
             ("status", "in-force"),
         ]);
+        assert_eq!(content(&f, None).unwrap().picture, None);
+        let mut f = f;
+        f.extend(form(&[
+            ("picture", MediaId::of(b"x").as_str()),
+            ("caption_zh", "山"),
+            ("caption_en", "hills"),
+            ("alt_zh", "一座山"),
+            ("alt_en", "a hill"),
+            ("credit", "Li"),
+            ("licence", "CC0"),
+        ]));
         let c = content(&f, None).unwrap();
+        let mut without = f.clone();
+        without.insert("picture_remove".into(), "1".into());
+        assert_eq!(content(&without, Some(&c)).unwrap().picture, None);
         assert_eq!((c.clauses, c.links.len(), c.texts.len()), (2, 1, 2));
         assert_eq!(c.texts[0].lang, Lang::Zh);
         assert!(c.texts[0].body.contains("乙 {#s0.2}"));
@@ -621,5 +807,6 @@ mod tests {
         assert_eq!(field(&[("links", "s0.1")]), "links");
         assert_eq!(field(&[("issued_on", "soon")]), "issued_on");
         assert_eq!(field(&[("released_at", "today")]), "released_at");
+        assert_eq!(field(&[("picture", "../x")]), "picture_file");
     }
 }

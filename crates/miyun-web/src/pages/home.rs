@@ -89,7 +89,8 @@ fn page(site: &Site, view: &View, q: &Params, latest: &[Article]) -> Result<Show
             section aria-labelledby="attention" {
                 h2 id="attention" { (view.tr("需要关注", "Needs attention")) }
                 @let items = attention::items(&status, air.as_deref(), 5);
-                @if items.is_empty() { p.soft { (view.tr("没有落后的措施，近 30 天没有重污染。", "No measure is behind, and none of the last 30 days was heavily polluted.")) } }
+                @if air.is_none() { p.soft { (view.tr("尚无可判定的数据。", "No data to judge yet.")) } }
+                @else if items.is_empty() { p.soft { (view.tr("没有落后的措施，近 30 天没有重污染。", "No measure is behind, and none of the last 30 days was heavily polluted.")) } }
                 ul.attention { @for i in &items { li {
                     span class={ "verdict " (i.class) } aria-hidden="true" { (i.sign) } " "
                     a href=(view.link(&i.link)) { (i.text.get(view.lang)) }
@@ -137,7 +138,7 @@ fn head(
         p.lead { @if let Some(text) = sentence(view, s) { (text) " " }
             (match view.lang {
                 Lang::Zh => format!("{} 项措施中 {} 项绑定了指标，{} 项有足够数据可以判定，{behind} 项落后。", c.measures, c.bound, c.judged),
-                Lang::En => format!("Of {} measures {} are bound to indicators, {} have data enough to judge, {behind} are behind.", c.measures, c.bound, c.judged),
+                Lang::En => format!("Of {} measures {} are bound to indicators, {} have data enough to judge, {behind} {} behind.", c.measures, c.bound, c.judged, if behind == 1 { "is" } else { "are" }),
             })
         }
         @if let Some(n) = &plan.note { @if !site.plans.is_empty() { p.soft { (n.get(view.lang)) } } }
@@ -211,10 +212,10 @@ pub(super) fn card(
             @if let Some(ev) = air { (course(ev, i)) } }
         p { (standing(lang, i.standing)) @if let Some(t) = i.target { " · " (view.tr("目标", "target")) " " (sign) " " (t) " " (unit) } }
         @if let (Some(v), Some(t)) = (value, i.target) { @if show::float(t) > 0.0 && i.standing < Standing::NoData { (pace(view, i, show::float(v), show::float(t))) } }
-        p.soft.words { (i.words.get(lang).replace("ug/m3", "µg/m³")) }
+        p.soft.words { (crate::said::units(lang, i.words.get(lang))) }
         p.soft {
             a href=(view.link(&format!("/plan/{}/{}", plan.id, m.measure.row))) { (view.tr("措施 ", "measure ")) (m.measure.row) } " · "
-            @if i.target_clause.is_empty() { span lang="en" { (citation(plan, &i.indicator.citation)) } } @else { (clause(view, &i.target_clause)) }
+            @if i.target_clause.is_empty() { (citation(plan, lang, &i.indicator.citation)) } @else { (clause(view, &i.target_clause)) }
             @if !i.indicator.verified { " · " (view.tr("目标未核实", "target not verified")) }
         }
     }
@@ -250,14 +251,15 @@ fn pace(view: &View, i: &IndicatorStatus, value: f64, target: f64) -> Markup {
 /// A limit's clause as a link into the rulebook: `gb-3095-2026#table-1 (4.1)`.
 pub(super) fn clause(view: &View, text: &str) -> Markup {
     let (id, _) = text.split_once(", ").unwrap_or((text, ""));
-    html! { a href=(view.link(&format!("/rules/{id}"))) { (text) } }
+    html! { a href=(view.link(&format!("/rules/{id}"))) { (crate::said::clause(view.lang, text)) } }
 }
 
-fn citation(plan: &Plan, key: &str) -> String {
+/// The title of a citation of the plan.
+pub(super) fn citation<'p>(plan: &'p Plan, lang: Lang, key: &str) -> &'p str {
     plan.citations
         .iter()
         .find(|c| c.0 == key)
-        .map_or(String::new(), |c| c.1.clone())
+        .map_or("", |c| c.1.get(lang))
 }
 
 /// The last 24 months of what an indicator counts, as a small line.
@@ -276,12 +278,18 @@ fn course(ev: &AirEvaluation, i: &IndicatorStatus) -> Markup {
         }
         None => monthly_counts(ev, i.indicator.indicator.as_str()),
     };
+    if values.is_empty() {
+        return html! {};
+    }
     let target = item.and(i.target).map(show::float);
     sparkline(&values, target)
 }
 
-/// Good days in percent, or heavy days, by month.
+/// Good days in percent, or heavy days, by month; nothing for what is not counted by the index.
 pub(super) fn monthly_counts(ev: &AirEvaluation, indicator: &str) -> Vec<Option<f64>> {
+    if !["good-day-ratio", "good-days", "heavy-days"].contains(&indicator) {
+        return Vec::new();
+    }
     let end = ev.range().end;
     let mut out: Vec<(i16, i8, u32, u32)> = Vec::new();
     for (d, index) in ev.city.indices.iter().enumerate().take(end) {
@@ -312,14 +320,65 @@ pub(super) fn monthly_counts(ev: &AirEvaluation, indicator: &str) -> Vec<Option<
         .collect()
 }
 
-/// Class of a value against its limit, 1 (under half) to 5 (over by a fifth).
-pub(super) fn against(value: f64, limit: f64) -> u8 {
-    match value / limit {
-        r if r <= 0.5 => 1,
-        r if r <= 0.8 => 2,
-        r if r <= 1.0 => 3,
-        r if r <= 1.2 => 4,
-        _ => 5,
+/// Classes that tell the values of a map apart: at most five of the same width between round
+/// numbers, so that neighbours which differ little still differ in colour. Where a value stands
+/// against its limit is said by a sign, not by these colours.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Classes {
+    low: f64,
+    step: f64,
+    count: u8,
+    decimals: usize,
+}
+
+/// Colours of the scale.
+const CLASSES_MAX: f64 = 5.0;
+
+impl Classes {
+    /// Classes over these values; `None` without one.
+    pub(super) fn of(values: &[f64]) -> Option<Self> {
+        let (low, high) = values
+            .iter()
+            .fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), v| {
+                (l.min(*v), h.max(*v))
+            });
+        if !low.is_finite() || !high.is_finite() {
+            return None;
+        }
+        // The smallest of 1, 2, 5 times a power of ten with which the values fit.
+        let mut decimals = 3usize;
+        for power in -3i32..=6 {
+            for m in [1.0, 2.0, 5.0] {
+                let step = m * 10f64.powi(power);
+                let first = (low / step).floor();
+                let count = (high / step).floor() - first + 1.0;
+                if count <= CLASSES_MAX {
+                    return Some(Self {
+                        low: first * step,
+                        step,
+                        count: count as u8,
+                        decimals,
+                    });
+                }
+            }
+            decimals = decimals.saturating_sub(1);
+        }
+        None
+    }
+
+    /// Class of a value, from 1.
+    pub(super) fn class(&self, value: f64) -> u8 {
+        // Between two classes a sum of floats may fall short of the number that was printed.
+        let k = ((value - self.low) / self.step + 1e-9).floor();
+        (k.clamp(0.0, f64::from(self.count) - 1.0) as u8) + 1
+    }
+
+    /// Each class with its bounds in words.
+    pub(super) fn bounds(&self) -> Vec<(u8, String)> {
+        let edge = |k: u8| format!("{:.*}", self.decimals, self.low + f64::from(k) * self.step);
+        (0..self.count)
+            .map(|k| (k + 1, format!("{}–{}", edge(k), edge(k + 1))))
+            .collect()
     }
 }
 
@@ -349,6 +408,10 @@ fn districts(view: &View, ev: &AirEvaluation, q: &Params) -> Markup {
         .iter()
         .fold((1, 1), |(c, r), t| (c.max(t.column + 1), r.max(t.row + 1)));
     const SIDE: f64 = 78.0;
+    let value = |t: &crate::geo::Tile| Some(show::float(highest(ev, k, &t.name)?.1.value?));
+    let shown: Vec<f64> = tiles.iter().filter_map(value).collect();
+    let classes = Classes::of(&shown);
+    let limit = ev.assessment(&ev.city.subject.id, k).and_then(|a| a.limit);
     html! {
         nav.chips aria-label=(view.tr("项目", "Indicator")) { @for c in &choices {
             @let i = e.annual[*c].item.indicator.as_str();
@@ -356,11 +419,11 @@ fn districts(view: &View, ev: &AirEvaluation, q: &Params) -> Markup {
         } }
         @if tiles.is_empty() { p { a href=(view.link("/map")) { (view.tr("站点地图", "Map of the stations")) } } } @else {
         figure.chart.tiles {
-            svg viewBox={ "0 0 " (px(f64::from(columns) * SIDE)) " " (px(f64::from(rows) * SIDE)) } role="group" aria-label=(view.tr("各区方格图，数值见下表", "Squares of the districts; the table below has the values")) {
+            svg viewBox={ "0 0 " (px(f64::from(columns) * SIDE)) " " (px(f64::from(rows) * SIDE)) } width=(px(f64::from(columns) * SIDE * 1.15)) role="group" aria-label=(view.tr("各区方格图，数值见下表", "Squares of the districts; the table below has the values")) {
                 @for t in tiles {
                     @let (x, y) = (f64::from(t.column) * SIDE, f64::from(t.row) * SIDE);
                     @let top = highest(ev, k, &t.name);
-                    @let class = top.and_then(|(_, a)| Some(against(show::float(a.value?), show::float(a.limit?)))).unwrap_or(0);
+                    @let class = value(t).and_then(|v| Some(classes.as_ref()?.class(v))).unwrap_or(0);
                     a href=(view.link(&format!("/map?layer={}", e.annual[k].item.indicator))) {
                         title { (t.name.get(lang)) @if let Some((p, a)) = top { " · " (p.subject.name.get(lang)) " " (show::value(a.value)) " " (unit) } @else { " · " (view.tr("没有站点", "no station")) } }
                         rect class={ "c" (class) } x=(px(x + 2.0)) y=(px(y + 2.0)) width="74" height="74" rx="5" {}
@@ -370,9 +433,13 @@ fn districts(view: &View, ev: &AirEvaluation, q: &Params) -> Markup {
                 }
             }
             figcaption { (match lang {
-                Lang::Zh => format!("{name}，今年以来，每格为该区数值最高的站点（{unit}）；× 为超过限值。方格只表示相对位置，不是区界。"),
-                Lang::En => format!("{name} this year so far; each square shows the highest of its stations ({unit}); × above the limit. Squares give relative places, not boundaries."),
+                Lang::Zh => format!("{name}，今年以来，每格为该区数值最高的站点（{unit}）；限值 {}，× 为超过限值。方格只表示相对位置，不是区界。", show::value(limit)),
+                Lang::En => format!("{name} this year so far; each square shows the highest of its stations ({unit}). The limit is {}, × is above it. Squares give relative places, not boundaries.", show::value(limit)),
             }) }
+            @if let Some(c) = &classes { ul.scale aria-label=(view.tr("图例", "Legend")) {
+                @for (class, words) in c.bounds() { li { svg viewBox="0 0 16 16" width="16" height="16" aria-hidden="true" { rect class={ "c" (class) } x="1" y="1" width="14" height="14" rx="2" {} } " " (words) } }
+                li { (unit) " · " (view.tr("深色低，浅色高", "dark is low, light is high")) }
+            } }
             details { summary { (view.tr("数据表", "Table")) }
                 table { thead { tr { th scope="col" { (view.tr("区", "District")) } th scope="col" { (view.tr("站点", "Station")) } th.n scope="col" { (name) " (" (unit) ")" } } }
                 tbody { @for t in tiles { @if let Some((p, a)) = highest(ev, k, &t.name) { tr { th scope="row" { (t.name.get(lang)) } td { (p.subject.name.get(lang)) } td.n { (show::figure(view, a)) } } } } } }
@@ -430,7 +497,7 @@ fn table(view: &View, plan: &Plan, s: &PlanStatus, q: &Params) -> Markup {
             @if !rows.is_empty() {
                 div.scroll tabindex="0" { table.plan {
                     caption { (chapter.title.get(lang)) }
-                    thead { tr { th scope="col" { "#" } th scope="col" { (view.tr("措施", "Measure")) } th scope="col" { (view.tr("牵头", "Lead")) } th scope="col" { (view.tr("状态", "Status")) } th scope="col" { (view.tr("说明", "In words")) } } }
+                    thead { tr { th.row scope="col" { "#" } th.what scope="col" { (view.tr("措施", "Measure")) } th scope="col" { (view.tr("牵头", "Lead")) } th scope="col" { (view.tr("状态", "Status")) } th scope="col" { (view.tr("说明", "In words")) } } }
                     tbody { @for m in rows { tr id={ "m" (m.measure.row) } {
                         td { (m.measure.row) }
                         th scope="row" { a href=(view.link(&format!("/plan/{}/{}", plan.id, m.measure.row))) { (m.measure.title.get(lang)) } br; span.soft { (m.measure.text.get(lang)) } }
@@ -446,7 +513,7 @@ fn table(view: &View, plan: &Plan, s: &PlanStatus, q: &Params) -> Markup {
 
 fn reason(view: &View, m: &MeasureStatus) -> Markup {
     html! {
-        @for i in &m.indicators { p { (show::indicator(view.lang, i.indicator.indicator.as_str())) ": " (i.words.get(view.lang).replace("ug/m3", "µg/m³")) } }
+        @for i in &m.indicators { p { (show::indicator(view.lang, i.indicator.indicator.as_str())) ": " (crate::said::units(view.lang, i.words.get(view.lang))) } }
         @if let Some(n) = m.measure.needs.as_ref().filter(|_| m.indicators.is_empty()) { span.soft { (view.tr("需要的证据：", "Evidence it needs: ")) (n.get(view.lang)) } }
     }
 }
@@ -471,6 +538,36 @@ fn choose(site: &Site, view: &View, plan: &Plan, on: Date) -> Markup {
             @if site.plans.len() > 1 { label { (view.tr("计划", "Plan")) " " select name="plan" { @for p in &site.plans { option value=(p.id) selected[p.id == plan.id] { (p.title.get(view.lang)) } } } } }
             button { (view.tr("显示", "Show")) }
         }
-        p.soft { a href={ "/api/v1/plans/" (plan.id) "/status?on=" (on) } { (view.tr("这个计划的数据（JSON）", "This plan as data (JSON)")) } " · " a href=(view.link("/data")) { (view.tr("数据与接口", "Data and API")) } " · " a href=(view.link("/about")) { (view.tr("怎样算出来的", "How it is computed")) } }
+        (show::downloads(view, &[(format!("/api/v1/plans/{}/measures?on={on}", plan.id), "措施与指标", "Measures and indicators")]))
+        p.soft { a href={ "/api/v1/plans/" (plan.id) "/status?on=" (on) } { (view.tr("全部细节（JSON）", "Every detail (JSON)")) } " · " a href=(view.link("/data")) { (view.tr("数据与接口", "Data and API")) } " · " a href=(view.link("/about")) { (view.tr("怎样算出来的", "How it is computed")) } }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Classes;
+
+    #[test]
+    fn close_values_are_told_apart_by_round_classes() {
+        // A year's means within two micrograms: four classes, not one.
+        let c = Classes::of(&[29.1, 29.6, 30.2, 30.9]).unwrap();
+        let classes: Vec<u8> = [29.1, 29.6, 30.2, 30.9].map(|v| c.class(v)).to_vec();
+        assert_eq!(classes, [1, 2, 3, 4]);
+        assert_eq!(c.bounds()[0], (1, "29.0–29.5".to_owned()));
+        let c = Classes::of(&[8.0, 60.0]).unwrap();
+        assert_eq!((c.class(8.0), c.class(60.0)), (1, 4));
+        assert_eq!(c.bounds().last().unwrap().1, "60–80");
+        let one = Classes::of(&[0.5, 0.5]).unwrap();
+        assert_eq!((one.class(0.5), one.bounds().len()), (1, 1));
+        assert_eq!(Classes::of(&[]), None);
+        // Every value falls into the class whose bounds hold it.
+        for k in 0..500 {
+            let v = f64::from(k) / 10.0;
+            let c = Classes::of(&[0.0, v, 50.0]).unwrap();
+            let (_, words) = &c.bounds()[usize::from(c.class(v)) - 1];
+            let (a, b) = words.split_once('–').unwrap();
+            let (a, b): (f64, f64) = (a.parse().unwrap(), b.parse().unwrap());
+            assert!(a <= v + 1e-6 && v < b + 1e-6, "{v} {words}");
+        }
     }
 }

@@ -1,12 +1,14 @@
 //! The 0.1 microgram ledger of a year: allowance, spent, left, the dearest days, the stations.
 
+use std::sync::Arc;
+
 use maud::{Markup, html};
 use miyun_air::annual::day_range;
 use miyun_air::budget::{Budget, budget};
 use miyun_air::{DaySeries, Exact};
-use miyun_assess::air::AirEvaluation;
+use miyun_assess::air::{AirEvaluation, PlaceResult};
 use miyun_core::text::Lang;
-use miyun_core::{Date, Decimal, Period};
+use miyun_core::{Date, Decimal, Period, Subject};
 
 use super::year_to;
 use crate::chart::{Line, LineChart, Mark};
@@ -14,28 +16,65 @@ use crate::failure::Failure;
 use crate::server::{Params, Shown};
 use crate::shell::View;
 use crate::show;
-use crate::site::Site;
+use crate::site::{Known, Site};
 
-pub(super) fn page(site: &Site, view: &View, q: &Params) -> Result<Shown, Failure> {
-    let lang = view.lang;
+/// The ledger of a city's year.
+pub(crate) struct Ledger {
+    /// The city.
+    pub city: Subject,
+    /// First and last day of its record.
+    pub days: (Date, Date),
+    /// The year so far under the law in force.
+    pub ev: Arc<AirEvaluation>,
+    /// Which of its annual items is counted.
+    pub item: usize,
+    /// Where the target comes from.
+    pub target_from: String,
+    /// The counting.
+    pub b: Budget,
+}
+
+/// What page and file ask for: city, year, indicator, target.
+pub(crate) fn read(site: &Site, known: &Known, q: &Params) -> Result<Ledger, Failure> {
     let city = site.city(q.get("city").map(String::as_str))?;
-    let record = site.record(&city.id, &view.known)?;
+    let record = site.record(&city.id, known)?;
     let (first, last) = (record.first_day, Site::last_day(&record));
     let year = super::air::year(q, first.year(), last.year())?;
     let period = year_to(year, last).ok_or_else(|| Failure::Bad("year".into()))?;
-    let ev = site.evaluation(&city.id, period, "in-force", &view.known)?;
+    let ev = site.evaluation(&city.id, period, "in-force", known)?;
     let name = q.get("indicator").map_or("PM2.5", String::as_str);
-    let item = ev
-        .edition
-        .edition
-        .annual
+    let annual = &ev.edition.edition.annual;
+    let item = annual
         .iter()
-        .find(|a| a.item.indicator == *name && a.item.percentile.is_none() && a.limit.is_some())
+        .position(|a| a.item.indicator == *name && a.item.percentile.is_none() && a.limit.is_some())
         .ok_or_else(|| Failure::NotFound(format!("{name} has no annual mean with a limit")))?;
-    let target = target(site, q, item, year)?;
+    let (target, target_from) = target(site, q, &annual[item], year)?;
     let until = period.until.unwrap_or(last);
-    let b = ledger(&ev, item.slot, year, until, first, last, target.0)
+    let b = ledger(&ev, annual[item].slot, year, until, first, last, target)
         .ok_or_else(|| Failure::Broken("the ledger overflows".into()))?;
+    Ok(Ledger {
+        city,
+        days: (first, last),
+        ev,
+        item,
+        target_from,
+        b,
+    })
+}
+
+/// Stations that count for the city, in the order of the ledger.
+pub(crate) fn members(ev: &AirEvaluation) -> Vec<&PlaceResult> {
+    ev.stations.iter().filter(|s| !s.control).collect()
+}
+
+pub(super) fn page(site: &Site, view: &View, q: &Params) -> Result<Shown, Failure> {
+    let lang = view.lang;
+    let l = read(site, &view.known, q)?;
+    let (city, ev, b) = (&l.city, &*l.ev, &l.b);
+    let (first, last) = l.days;
+    let item = &ev.edition.edition.annual[l.item];
+    let name = item.item.indicator.as_str();
+    let year = super::air::year(q, first.year(), last.year())?;
     let unit = show::unit(lang, ev.edition.edition.slots[item.slot].unit.as_str());
     let label = show::indicator(lang, name);
     let f = |e: Option<Exact>| e.map_or("–".to_owned(), |v| format!("{:.1}", v.to_f64()));
@@ -47,15 +86,15 @@ pub(super) fn page(site: &Site, view: &View, q: &Params) -> Result<Shown, Failur
     let body = html! {
         p.crumbs { a href=(view.link(&format!("/air?year={year}"))) { (city.name.get(lang)) " " (year) } }
         h1 { (title) " · " (label) " " (year) }
-        p.lead { (words(lang, &b, &label, unit)) }
+        p.lead { (words(lang, b, &label, unit)) }
         form.inline method="get" {
             label { (view.tr("年份", "Year")) " " select name="year" { @for y in (first.year()..=last.year()).rev() { option value=(y) selected[y == year] { (y) } } } }
-            label { (view.tr("项目", "Indicator")) " " select name="indicator" { @for i in ev.edition.edition.annual.iter().filter(|a| a.item.percentile.is_none() && a.limit.is_some()) { option value=(i.item.indicator) selected[i.item.indicator == *name] { (show::indicator(lang, i.item.indicator.as_str())) } } } }
+            label { (view.tr("项目", "Indicator")) " " select name="indicator" { @for i in ev.edition.edition.annual.iter().filter(|a| a.item.percentile.is_none() && a.limit.is_some()) { option value=(i.item.indicator) selected[i.item.indicator == item.item.indicator] { (show::indicator(lang, i.item.indicator.as_str())) } } } }
             label { (view.tr("目标", "Target")) " " input name="target" inputmode="decimal" size="6" value=(b.target); }
             button { (view.tr("显示", "Show")) }
         }
         dl.pairs {
-            dt { (view.tr("目标", "Target")) } dd { (b.target) " " (unit) " · " span.soft { (target.1) } }
+            dt { (view.tr("目标", "Target")) } dd { (b.target) " " (unit) " · " span.soft { (l.target_from) } }
             @if let Some(a) = k.and_then(|k| ev.assessment(&city.id, k)) { dt { (view.tr("平均值", "Mean")) } dd { (show::figure_unit(view, a)) } }
             dt { (view.tr("全年额度", "Allowance of the year")) } dd { (f(Some(b.allowance))) " " (unit) " × " (view.tr("天", "d")) }
             dt { (view.tr("已用", "Spent")) } dd { (f(b.spent)) " (" (b.days_over) " " (view.tr("天", "days")) ", " (view.tr("有效日", "valid days")) " " (b.days_valid) ")" }
@@ -66,7 +105,7 @@ pub(super) fn page(site: &Site, view: &View, q: &Params) -> Result<Shown, Failur
                 Lang::En => format!("{:.1} (90 % interval {:.1} to {:.1}), continued with the rest of {} past years", fan.quantiles[2], fan.quantiles[0], fan.quantiles[4], fan.years),
             }) } } }
         }
-        (spent_chart(view, &ev, item.slot, &b, year, &label, unit))
+        (spent_chart(view, ev, item.slot, b, year, &label, unit))
         h2 { (view.tr("最贵的日子", "The dearest days")) }
         div.scroll tabindex="0" { table {
             thead { tr { th scope="col" { (view.tr("日期", "Day")) } th.n scope="col" { (label) " (" (unit) ")" } th.n scope="col" { (view.tr("占年均值", "Share of the annual mean")) } th.n scope="col" { (view.tr("高出目标部分", "Above the target")) } } }
@@ -77,7 +116,12 @@ pub(super) fn page(site: &Site, view: &View, q: &Params) -> Result<Shown, Failur
             } } }
         } }
         h2 { (view.tr("站点的作用", "What each station does")) }
-        (effects(view, &ev, &b, unit))
+        (effects(view, ev, b, unit))
+        @let of = format!("city={}&year={year}&indicator={name}&target={}", city.id, b.target);
+        (show::downloads(view, &[
+            (format!("/api/v1/air/ledger?{of}&part=days"), "最贵的日子", "The dearest days"),
+            (format!("/api/v1/air/ledger?{of}&part=stations"), "站点的作用", "What each station does"),
+        ]))
     };
     Ok(Shown::new(title, ev.simulated(), body))
 }
@@ -131,12 +175,7 @@ fn ledger(
     target: Decimal,
 ) -> Option<Budget> {
     let city = &ev.city.series[slot];
-    let stations: Vec<DaySeries> = ev
-        .stations
-        .iter()
-        .filter(|s| !s.control)
-        .map(|s| s.series[slot].clone())
-        .collect();
+    let stations: Vec<DaySeries> = members(ev).iter().map(|s| s.series[slot].clone()).collect();
     let past: Vec<DaySeries> = (first.year()..year)
         .filter_map(Period::year)
         .filter(|p| p.from.is_some_and(|f| f >= first) && p.until.is_some_and(|u| u <= last))
@@ -237,7 +276,7 @@ fn spent_chart(
 }
 
 fn effects(view: &View, ev: &AirEvaluation, b: &Budget, unit: &str) -> Markup {
-    let members: Vec<_> = ev.stations.iter().filter(|s| !s.control).collect();
+    let members = members(ev);
     let mut rows: Vec<_> = b.stations.iter().collect();
     rows.sort_by(|a, b| b.effect.unwrap_or(0.0).total_cmp(&a.effect.unwrap_or(0.0)));
     html! {

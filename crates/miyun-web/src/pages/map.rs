@@ -10,10 +10,11 @@ use super::at;
 use crate::chart::{LEVEL_SHAPES, px};
 use crate::failure::Failure;
 use crate::geo::{Frame, LAYERS, nearest_areas, path};
+use crate::outlets::{Outlet, Standing};
 use crate::server::{Params, Shown};
 use crate::shell::View;
 use crate::show;
-use crate::site::Site;
+use crate::site::{Known, Site};
 
 /// What the map shows.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -22,6 +23,46 @@ enum Layer {
     Aqi,
     /// A slot of the edition.
     Slot(usize),
+}
+
+/// A station of the map with a place, for programs.
+pub(crate) struct Station {
+    /// The station.
+    pub subject: Subject,
+    /// Longitude and latitude in degrees.
+    pub at: (f64, f64),
+    /// Its value, as the page shows it.
+    pub value: Option<String>,
+    /// Its level.
+    pub level: Option<u8>,
+    /// Primary pollutants.
+    pub primary: String,
+    /// Path of why, without the language.
+    pub why: String,
+}
+
+/// Stations of a day as the page shows them: `city`, `at`, `layer`.
+pub(crate) fn stations(site: &Site, known: &Known, q: &Params) -> Result<Vec<Station>, Failure> {
+    let city = site.city(q.get("city").map(String::as_str))?;
+    let record = site.record(&city.id, known)?;
+    let (first, last) = (record.first_day, Site::last_day(&record));
+    let day = at(q, last)?.clamp(first, last);
+    let ev = site.law_of_day(&city, day, known)?;
+    let wanted = q.get("layer").map_or("AQI", String::as_str);
+    let layer = layer(&ev, wanted)
+        .ok_or_else(|| Failure::NotFound(format!("no layer {wanted:?} under this law")))?;
+    let placed = marks(&ev, layer, day).into_iter().filter_map(|m| {
+        let subject = m.place.subject.clone();
+        Some(Station {
+            at: (subject.lon_deg?, subject.lat_deg?),
+            subject,
+            value: m.value,
+            level: m.level,
+            primary: m.primary,
+            why: m.why,
+        })
+    });
+    Ok(placed.collect())
 }
 
 /// One station on one day.
@@ -45,6 +86,9 @@ pub(super) fn page(site: &Site, view: &View, q: &Params) -> Result<Shown, Failur
         .ok_or_else(|| Failure::NotFound(format!("no layer {wanted:?} under this law")))?;
     let sort = q.get("sort").map_or("-value", String::as_str);
     let marks = marks(&ev, layer, day);
+    let hidden = q.get("outlets").is_some_and(|o| o == "no");
+    let outlets = site.outlets(&view.known)?;
+    let shown: &[Outlet] = if hidden { &[] } else { &outlets };
     let title = view.tr("站点地图", "Map of the stations");
     let compare = match q.get("compare").filter(|d| !d.is_empty()) {
         Some(_) => {
@@ -54,24 +98,28 @@ pub(super) fn page(site: &Site, view: &View, q: &Params) -> Result<Shown, Failur
     };
     let body = html! {
         h1 { (title) " · " (city.name.get(view.lang)) }
-        (layers(view, &ev, wanted))
+        (layers(view, &ev, wanted, (!outlets.is_empty()).then_some(hidden)))
         (times(view, day, first, last, compare))
         @match compare {
-            None => (drawing(view, &city, &marks, layer, day)),
+            None => div id="drawn" { (drawing(view, &city, &marks, layer, day, shown)) },
             Some(other) => {
                 @let then = site.law_of_day(&city, other, &view.known)?;
                 @let before = super::map::marks(&then, layer_again(&ev, &then, layer), other);
-                div.split {
-                    section { h2 { (show::day(view.lang, other)) } (drawing(view, &city, &before, layer, other)) }
-                    section { h2 { (show::day(view.lang, day)) } (drawing(view, &city, &marks, layer, day)) }
+                div.split.even {
+                    section { h2 { (show::day(view.lang, other)) } (drawing(view, &city, &before, layer, other, &[])) }
+                    section { h2 { (show::day(view.lang, day)) } (drawing(view, &city, &marks, layer, day, &[])) }
                 }
             }
         }
+        @if compare.is_none() { (live(view, &city, &ev, wanted, day, (first, last))) }
         (legend(view, &ev, layer, &marks, day))
+        @if !shown.is_empty() { (outlet_legend(view)) }
         (strip(view, &ev, day))
         h2 id="list" { (view.tr("同一天的列表", "The same day as a list")) }
         (list(view, &ev, layer, marks, day, sort))
+        @if !shown.is_empty() { (outlet_list(view, shown)) }
         (super::air::downloads(view, &[("air/days", "这一天", "This day"), ("air/hours", "它的小时值", "Its hours")], &format!("city={}&period={day}", city.id)))
+        @if !outlets.is_empty() { (show::downloads(view, &[("/api/v1/device-tables/devices".into(), "设备", "Devices")])) }
     };
     Ok(Shown::new(title, city.simulated, body))
 }
@@ -151,7 +199,8 @@ fn marks<'e>(ev: &'e AirEvaluation, layer: Layer, day: Date) -> Vec<Mark<'e>> {
         .collect()
 }
 
-fn layers(view: &View, ev: &AirEvaluation, wanted: &str) -> Markup {
+/// Layers to choose from; `outlets` says whether those are hidden, if there are any.
+fn layers(view: &View, ev: &AirEvaluation, wanted: &str, outlets: Option<bool>) -> Markup {
     let mut names = vec!["AQI".to_owned()];
     for s in &ev.edition.edition.slots {
         let n = s.indicator.to_string();
@@ -162,6 +211,78 @@ fn layers(view: &View, ev: &AirEvaluation, wanted: &str) -> Markup {
     html! {
         nav.chips aria-label=(view.tr("图层", "Layers")) { @for n in &names {
             a href=(view.with(&[("layer", if n == "AQI" { "" } else { n })])) aria-current=[(n == wanted).then_some("true")] { (show::indicator(view.lang, n)) }
+        }
+        @if let Some(hidden) = outlets {
+            a href=(view.with(&[("outlets", if hidden { "" } else { "no" })])) { (if hidden { view.tr("＋ 排放口", "+ Outlets") } else { view.tr("－ 排放口", "− Outlets") }) }
+        } }
+    }
+}
+
+/// The map that moves, for who asks for it: the drawing stays until it is there, and where it
+/// cannot be.
+fn live(
+    view: &View,
+    city: &Subject,
+    ev: &AirEvaluation,
+    wanted: &str,
+    day: Date,
+    (first, last): (Date, Date),
+) -> Markup {
+    let levels: Vec<String> = ev
+        .edition
+        .edition
+        .levels
+        .iter()
+        .map(|l| l.value.name.get(view.lang).to_owned())
+        .collect();
+    let standings: Vec<String> = Standing::ALL
+        .iter()
+        .map(|s| s.text().get(view.lang).to_owned())
+        .collect();
+    html! {
+        section id="live" class="live script" hidden aria-label=(view.tr("可移动的地图", "Map that moves"))
+            data-library=(crate::assets::map_path("maplibre-gl.mjs")) data-worker=(crate::assets::map_path("maplibre-gl-worker.mjs")) data-island=(crate::assets::map_path("map.mjs"))
+            data-lang=(crate::shell::tag(view.lang)) data-city=(city.id) data-layer=(wanted) data-day=(day) data-first=(first) data-last=(last) data-known=[view.known.as_deref()]
+            data-levels=(levels.join("|")) data-standings=(standings.join("|")) {
+            p { button type="button" data-start { (view.tr("打开可移动的地图", "Open the map that moves")) } " " span.soft { (view.tr("约 360 KB，只在打开时下载", "about 360 KB, fetched only when opened")) } output role="status" {} }
+        }
+    }
+}
+
+fn outlet_legend(view: &View) -> Markup {
+    html! { ul.levels.outlets aria-label=(view.tr("排放口的状态", "How outlets stand")) { @for s in Standing::ALL {
+        @let (sign, class) = s.sign();
+        li { span class={ "verdict " (class) } { (sign) } " " (s.text().get(view.lang)) }
+    } } }
+}
+
+/// Outlets that a drawing or list has room for.
+const OUTLETS_MAX: usize = 200;
+
+fn outlet_list(view: &View, outlets: &[Outlet]) -> Markup {
+    let mut all: Vec<&Outlet> = outlets.iter().collect();
+    let rank = |s: Standing| match s {
+        Standing::Exceeded => 0,
+        Standing::NeedsJudgement => 1,
+        Standing::Silent => 2,
+        Standing::Attained => 3,
+        Standing::Heard => 4,
+    };
+    all.sort_by(|a, b| {
+        rank(a.standing)
+            .cmp(&rank(b.standing))
+            .then(a.id.cmp(&b.id))
+    });
+    html! {
+        h2 { (view.tr("排放口", "Outlets")) " (" (outlets.len()) ")" }
+        p.soft { (view.tr("这是监测设备现在的状态，与所选日期无关；先列超标的。", "How their loggers stand now, whatever day is chosen; what is above the limit comes first.")) " " a href=(view.link("/devices")) { (view.tr("全部设备", "All devices")) } }
+        div.scroll tabindex="0" { table {
+            thead { tr { th scope="col" { (view.tr("排放口", "Outlet")) } th scope="col" { (view.tr("状态", "State")) } th scope="col" { (view.tr("最后通信", "Last heard")) } th.n scope="col" { (view.tr("设备", "Devices")) } } }
+            tbody { @for o in all.iter().take(OUTLETS_MAX) { @let (sign, class) = o.standing.sign(); tr {
+                th scope="row" { a href=(view.link(&o.link)) { (o.id) } }
+                td { span class={ "verdict " (class) } { (sign) " " (o.standing.text().get(view.lang)) } }
+                td { (o.heard.as_deref().unwrap_or("–")) } td.n { (o.devices) }
+            } } }
         } }
     }
 }
@@ -202,7 +323,14 @@ fn times(view: &View, day: Date, first: Date, last: Date, compare: Option<Date>)
 }
 
 /// The drawing: each station colours the area nearest to it; dots carry the value.
-fn drawing(view: &View, city: &Subject, marks: &[Mark<'_>], layer: Layer, day: Date) -> Markup {
+fn drawing(
+    view: &View,
+    city: &Subject,
+    marks: &[Mark<'_>],
+    layer: Layer,
+    day: Date,
+    outlets: &[Outlet],
+) -> Markup {
     let lang = view.lang;
     let own: Vec<_> = LAYERS
         .iter()
@@ -220,6 +348,9 @@ fn drawing(view: &View, city: &Subject, marks: &[Mark<'_>], layer: Layer, day: D
     let mut all: Vec<(f64, f64)> = placed.iter().map(|(_, p)| *p).collect();
     let bare = outline.is_empty();
     all.extend(outline.iter().flatten());
+    if bare {
+        all.extend(outlets.iter().map(|o| (o.lon, o.lat)));
+    }
     let Some(frame) = Frame::around(&all, 640.0, if bare { 0.16 } else { 0.02 }) else {
         return html! { p.soft { (view.tr("站点没有坐标，见下面的列表。", "The stations have no coordinates; see the list below.")) } };
     };
@@ -245,6 +376,16 @@ fn drawing(view: &View, city: &Subject, marks: &[Mark<'_>], layer: Layer, day: D
                 }
             }
             @for l in &own { path class={ "geo " (l.id) } d=(frame.path(&l.lines(), l.closed, 0.7)) {} }
+            @for o in outlets.iter().take(OUTLETS_MAX) {
+                @let at = frame.px((o.lon, o.lat));
+                @let (sign, class) = o.standing.sign();
+                a href=(view.link(&o.link)) {
+                    title { (o.id) " · " (o.standing.text().get(lang)) }
+                    rect.hit x=(px(at.0 - 12.0)) y=(px(at.1 - 12.0)) width="24" height="24" {}
+                    rect class={ "outlet " (class) } x=(px(at.0 - 7.0)) y=(px(at.1 - 7.0)) width="14" height="14" {}
+                    text class={ "mid outlet " (class) } x=(px(at.0)) y=(px(at.1 + 4.0)) { (sign) }
+                }
+            }
             @for ((m, _), at) in placed.iter().zip(&sites) {
                 a href=(view.link(&m.why)) {
                     title { (m.place.subject.name.get(lang)) " " (m.value.as_deref().unwrap_or("–")) @if !m.primary.is_empty() { " " (m.primary) } }

@@ -216,7 +216,7 @@ fn targets(view: &View, plan: &Plan, indicators: &[IndicatorStatus]) -> Markup {
                 th scope="row" { (show::indicator(view.lang, i.indicator.indicator.as_str())) " " (show::statistic(view.lang, i.indicator.statistic.as_str())) }
                 td { @if let Some(p) = i.period { (p) } @else { "–" } }
                 td.n { (show::value(i.target)) " " (show::unit(view.lang, i.indicator.unit.as_str())) }
-                td { @if i.target_clause.is_empty() { (plan.citations.iter().find(|c| c.0 == i.indicator.citation).map_or("", |c| c.1.as_str())) } @else { (super::home::clause(view, &i.target_clause)) } }
+                td { @if i.target_clause.is_empty() { (super::home::citation(plan, view.lang, &i.indicator.citation)) } @else { (super::home::clause(view, &i.target_clause)) } }
                 td { @if i.indicator.verified { (view.tr("已核对", "checked")) } @else { (view.tr("未核实", "not verified")) } }
             } } }
         } }

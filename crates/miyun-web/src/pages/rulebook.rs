@@ -10,6 +10,7 @@ use miyun_plan::Target;
 use crate::chart::px;
 use crate::failure::Failure;
 use crate::rules;
+use crate::said::clause;
 use crate::server::{Params, Shown};
 use crate::shell::View;
 use crate::site::Site;
@@ -28,7 +29,7 @@ pub(super) fn list(site: &Site, view: &View, q: &Params) -> Result<Shown, Failur
         p.lead { (view.tr("法律以数据形式存放：每个数字都有条款、出处和施行日期；没有对照原文核对过的，一律标明未核实。", "The law as data: every number has its clause, citation and dates; what nobody compared with the printed text is marked not verified.")) }
         form.inline method="get" {
             label { (view.tr("在哪一天有效", "In force on")) " " input type="date" name="at" value=(on); }
-            @if media.len() > 1 { label { (view.tr("要素", "Medium")) " " select name="medium" { option value="" { (view.tr("全部", "all")) } @for m in &media { option value=(m) selected[*m == medium] { (m) } } } } }
+            @if media.len() > 1 { label { (view.tr("要素", "Medium")) " " select name="medium" { option value="" { (view.tr("全部", "all")) } @for m in &media { option value=(m) selected[*m == medium] { (super::articles::topic(view.lang, m)) } } } } }
             button { (view.tr("显示", "Show")) }
         }
         @for (kind, instruments) in &kinds {
@@ -53,6 +54,19 @@ fn kinds(all: &[Instrument]) -> Vec<(InstrumentKind, Vec<&Instrument>)> {
             None => out.push((i.kind, vec![i])),
         }
     }
+    // What must be attained comes first, then how it is judged; the rest as the law goes on.
+    const ORDER: [InstrumentKind; 9] = [
+        InstrumentKind::QualityStandard,
+        InstrumentKind::Method,
+        InstrumentKind::DischargeStandard,
+        InstrumentKind::Permit,
+        InstrumentKind::Plan,
+        InstrumentKind::WarningPlan,
+        InstrumentKind::Law,
+        InstrumentKind::Factor,
+        InstrumentKind::Guideline,
+    ];
+    out.sort_by_key(|(k, _)| ORDER.iter().position(|o| o == k));
     out
 }
 
@@ -62,11 +76,15 @@ fn kind_name(lang: Lang, kind: InstrumentKind) -> String {
         .and_then(|v| v.as_str().map(str::to_owned))
         .unwrap_or_default();
     let zh = match word.as_str() {
+        "law" => "法律",
         "quality-standard" => "环境质量标准",
+        "discharge-standard" => "排放标准",
+        "factor" => "排放因子",
+        "permit" => "排污许可",
+        "warning-plan" => "应急预案",
         "method" => "方法规范",
         "guideline" => "指导值",
-        "emission-standard" => "排放标准",
-        "plan" | "emergency-plan" => "应急预案",
+        "plan" => "计划",
         other => other,
     };
     let en = word.replace('-', " ");
@@ -227,7 +245,7 @@ pub(super) fn diff(site: &Site, view: &View, q: &Params) -> Result<Shown, Failur
                 td { (r.kind) } th scope="row" { (r.key) }
                 td.n { @if r.a.is_some() && r.b.is_some() { del { (cell(&r.a)) } } @else { (cell(&r.a)) } }
                 td.n { @if r.b.is_some() { ins { (cell(&r.b)) } } @else { "–" } }
-                td { (r.clause_a) @if !r.clause_b.is_empty() && r.clause_a != r.clause_b { " → " (r.clause_b) } @if !r.verified { " " (rules::unverified(view.lang)) } }
+                td { (clause(view.lang, &r.clause_a)) @if !r.clause_b.is_empty() && r.clause_a != r.clause_b { " → " (clause(view.lang, &r.clause_b)) } @if !r.verified { " " (rules::unverified(view.lang)) } }
             } } }
         } }
     };

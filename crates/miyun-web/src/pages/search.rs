@@ -1,120 +1,73 @@
-//! One search over stations, measures, rules and terms; articles have their own list.
+//! The page of the one search.
 
+use std::sync::Arc;
+
+use axum::extract::{Query, State};
+use axum::response::Response;
 use maud::{Markup, html};
+use miyun_core::text::Lang;
+use miyun_store::ArticlePage;
 
+use super::articles::released;
 use crate::failure::Failure;
+use crate::search::{Hit, Kind, articles, as_hits, find};
 use crate::server::{Params, Shown};
-use crate::shell::{View, encode};
+use crate::shell::{View, encode, tag};
 use crate::site::Site;
-use crate::terms::TERMS;
 
-/// Hits of one kind that are shown.
-const MOST: usize = 20;
+pub(super) async fn page(
+    State(site): State<Arc<Site>>,
+    view: View,
+    Query(q): Query<Params>,
+) -> Response {
+    let made = make(&site, &view, q.get("q").map_or("", |t| t.trim())).await;
+    super::finish(&view, made)
+}
 
-pub(super) fn page(site: &Site, view: &View, q: &Params) -> Result<Shown, Failure> {
-    let lang = view.lang;
-    let text: String = q
-        .get("q")
-        .map_or("", String::as_str)
-        .trim()
-        .chars()
-        .take(120)
-        .collect();
-    let words: Vec<String> = text
-        .to_lowercase()
-        .split_whitespace()
-        .map(str::to_owned)
-        .collect();
-    let hit = |parts: &[&str]| {
-        let all = parts.join(" ").to_lowercase();
-        !words.is_empty() && words.iter().all(|w| all.contains(w))
-    };
-    let places: Vec<(String, String)> = site
-        .lake()
-        .subjects()
-        .into_iter()
-        .filter(|s| {
-            let d = s.district.as_ref();
-            hit(&[
-                s.id.as_str(),
-                &s.name.zh,
-                &s.name.en,
-                d.map_or("", |d| &d.zh),
-                d.map_or("", |d| &d.en),
-            ])
-        })
-        .take(MOST)
-        .map(|s| {
-            let link = if s.part_of.is_some() {
-                format!("/air/station/{}", s.id)
-            } else {
-                format!("/air?city={}", s.id)
-            };
-            (link, s.name.get(lang).to_owned())
-        })
-        .collect();
-    let measures: Vec<(String, String)> = site
-        .plans
-        .iter()
-        .flat_map(|p| p.measures.iter().map(move |m| (p, m)))
-        .filter(|(_, m)| {
-            hit(&[
-                &m.row,
-                &m.title.zh,
-                &m.title.en,
-                &m.text.zh,
-                &m.text.en,
-                &m.lead.zh,
-            ])
-        })
-        .take(MOST)
-        .map(|(p, m)| {
-            (
-                format!("/plan/{}/{}", p.id, m.row),
-                format!("{} {}", m.row, m.title.get(lang)),
-            )
-        })
-        .collect();
-    let rules: Vec<(String, String)> = site
-        .book
-        .instruments()
-        .iter()
-        .filter(|i| hit(&[i.id.as_str(), &i.title.zh, &i.title.en]))
-        .take(MOST)
-        .map(|i| {
-            (
-                format!("/rules/{}", i.id),
-                format!("{} {}", i.id, i.title.get(lang)),
-            )
-        })
-        .collect();
-    let terms: Vec<(String, String)> = TERMS
-        .iter()
-        .filter(|t| hit(&[t.zh, t.en]))
-        .take(MOST)
-        .map(|t| {
-            let main = t.en.split('|').next().unwrap_or(t.en);
-            ("/glossary".into(), format!("{} · {main}", t.zh))
-        })
-        .collect();
-    let found = places.len() + measures.len() + rules.len() + terms.len();
+async fn make(site: &Arc<Site>, view: &View, text: &str) -> Result<Shown, Failure> {
+    let text: String = text.chars().take(crate::search::QUERY_LEN_MAX).collect();
+    let (of, asked) = (Arc::clone(site), text.clone());
+    let hits = tokio::task::spawn_blocking(move || find(&of, &asked))
+        .await
+        .map_err(|e| Failure::Broken(e.to_string()))?;
+    let found = articles(site, &text).await?;
+    let total = hits.len() as u64 + found.total;
     let title = view.tr("搜索", "Search");
     let body = html! {
         h1 { (title) @if !text.is_empty() { ": " (text) } }
-        @if text.is_empty() { p { (view.tr("在上面的框里写：站点、措施、规则或术语。", "Write a station, a measure, a rule or a term into the box above.")) } }
-        @else if found == 0 { p { (view.tr("站点、措施、规则和术语里都没有找到。", "Nothing among stations, measures, rules and terms.")) } }
-        @if !text.is_empty() { p { a href=(view.link(&format!("/articles?q={}", encode(&text)))) { (view.tr("在文章全文中搜索", "Search the full text of the articles")) } } }
-        (group(view, view.tr("站点与城市", "Stations and cities"), &places))
-        (group(view, view.tr("措施", "Measures"), &measures))
-        (group(view, view.tr("规则", "Rules"), &rules))
-        (group(view, view.tr("术语", "Terms"), &terms))
+        @if text.is_empty() { p { (view.tr("在上面的框里写：措施、规则、站点、文章或术语。", "Write a measure, a rule, a station, an article or a term into the box above.")) } }
+        @else if total == 0 { p { (view.tr("措施、规则、站点、文章和术语里都没有找到。换个说法，或少写几个字再试。", "Nothing among measures, rules, stations, articles and terms. Try other words, or fewer.")) } }
+        @else { p { (match view.lang { Lang::Zh => format!("共 {total} 项"), Lang::En => format!("{total} found") })
+            " · " a href={ "/api/v1/search?q=" (encode(&text)) "&format=csv" } rel="nofollow" { "CSV" } " "
+            a href={ "/api/v1/search?q=" (encode(&text)) } rel="nofollow" { "JSON" } } }
+        @for kind in Kind::ALL {
+            @if kind == Kind::Article { (texts(view, &found, &text)) } @else { (group(view, kind, &hits)) }
+        }
     };
     Ok(Shown::new(title, false, body))
 }
 
-fn group(view: &View, title: &str, hits: &[(String, String)]) -> Markup {
-    html! { @if !hits.is_empty() {
-        h2 { (title) }
-        ul { @for (link, text) in hits { li { a href=(view.link(link)) { (text) } } } }
+fn group(view: &View, kind: Kind, hits: &[Hit]) -> Markup {
+    let of: Vec<&Hit> = hits.iter().filter(|h| h.kind == kind).collect();
+    html! { @if !of.is_empty() {
+        h2 { (kind.name().get(view.lang)) }
+        ul { @for h in of { li { a href=(view.link(&h.link)) { (h.title.get(view.lang)) } } } }
+    } }
+}
+
+/// Articles with the words around what was found.
+fn texts(view: &View, found: &ArticlePage, text: &str) -> Markup {
+    let now = jiff::Timestamp::now();
+    html! { @if found.total > 0 {
+        h2 { (Kind::Article.name().get(view.lang)) }
+        ul { @for (hit, h) in as_hits(found).iter().zip(&found.hits) { li {
+            a href=(view.link(&hit.link)) { (hit.title.get(view.lang)) }
+            @if let Some(v) = &h.article.current { " " span.soft { (released(view, v.content.released_at, now)) } }
+            @if !h.snippet.is_empty() { br; span lang=(tag(h.lang)) { @for (marked, part) in &h.snippet { @if *marked { mark { (part) } } @else { (part) } } } }
+        } } }
+        p { a href=(view.link(&format!("/articles?q={}", encode(text)))) { (match view.lang {
+            Lang::Zh => format!("在文章全文中筛选这 {} 篇", found.total),
+            Lang::En => format!("Filter these {} among the articles", found.total),
+        }) } }
     } }
 }

@@ -14,6 +14,7 @@ use miyun_lake::{Request, Row};
 use miyun_store::{FigureKey, PublishedFigure};
 
 use crate::failure::Failure;
+use crate::said::{clause, say};
 use crate::server::{Params, Shown};
 use crate::shell::View;
 use crate::show;
@@ -119,7 +120,7 @@ fn page(
             h2 id="method" { (view.tr("方法与声明", "Method and declarations")) }
             dl.pairs {
                 dt { (view.tr("方法版本", "Method version")) } dd.code { (a.trace.method.name) " " (a.trace.method.version) }
-                @for d in &a.trace.declared { dt { (view.tr("声明", "Declared")) } dd lang="en" { (d) } }
+                @for d in &a.trace.declared { dt { (view.tr("声明", "Declared")) } dd { (say(view.lang, d)) } }
                 dt { (view.tr("编号", "Id")) } dd.code { (a.id) }
                 dt { (view.tr("接口", "API")) } dd { a.code href={ "/api/v1/figures/" (a.id) } { "GET /api/v1/figures/" (a.id) } }
                 dt { (view.tr("命令行", "Command line")) } dd.code { "miyun why " (a.id) }
@@ -142,15 +143,20 @@ fn answer(view: &View, a: &Assessment, unit: &str) -> Markup {
         dl.pairs.answer {
             dt { (view.tr("数值", "Value")) } dd { (show::value(a.value)) " " (unit) @if let Some(u) = a.value_unrounded { " " span.soft { (view.tr("（修约前 ", "(before rounding ")) (u) (view.tr("）", ")")) } } }
             dt { (view.tr("限值", "Limit")) } dd { (show::value(a.limit)) @if let Some(m) = a.margin { " · " (view.tr("余量", "room left")) " " (m) } @if let Some(e) = a.exceedance.filter(|e| !e.is_zero()) { " · " (view.tr("超标", "over by")) " " (e) (view.tr(" 倍", " times the limit")) } }
-            dt { (view.tr("数据是否足够", "Enough data")) } dd { @if a.sufficiency.valid { "✓ " } @else { "× " } (a.sufficiency.have) " / " (a.sufficiency.need) @if !a.sufficiency.missing.is_empty() { ": " span lang="en" { (a.sufficiency.missing.join("; ")) } } }
+            dt { (view.tr("数据是否足够", "Enough data")) } dd { @if a.sufficiency.valid { "✓ " } @else { "× " } (a.sufficiency.have) " / " (a.sufficiency.need) @if !a.sufficiency.missing.is_empty() { ": " (missing(view.lang, a)) } }
         }
     }
+}
+
+fn missing(lang: Lang, a: &Assessment) -> String {
+    let all: Vec<String> = a.sufficiency.missing.iter().map(|m| say(lang, m)).collect();
+    all.join(crate::shell::tr(lang, "；", "; "))
 }
 
 fn derivation(view: &View, a: &Assessment) -> Markup {
     html! {
         h2 { (view.tr("推导", "Derivation")) }
-        ol.chain lang="en" { @for s in &a.trace.steps { li { (s.what) " → " strong { (s.result) } } } }
+        ol.chain { @for s in &a.trace.steps { li { (say(view.lang, &s.what)) " → " strong { (say(view.lang, &s.result)) } } } }
     }
 }
 
@@ -164,6 +170,9 @@ fn rules(site: &Site, view: &View, a: &Assessment) -> Markup {
             "breakpoints" => "分指数",
             "reference-state" => "参比状态",
             "city" => "城市均值",
+            "level" => "级别",
+            "daily validity" => "日有效性",
+            "annual validity" => "年有效性",
             other => other,
         };
         view.tr(zh, r).to_owned()
@@ -176,9 +185,9 @@ fn rules(site: &Site, view: &View, a: &Assessment) -> Markup {
                 @let i = site.book.instrument(r.rule.instrument.as_str());
                 tr {
                     th scope="row" { (role(&r.role)) }
-                    td { (r.says) }
-                    td { a href=(view.link(&format!("/rules/{}#table-{}", r.rule.instrument, r.rule.table))) { (r.rule.instrument) ", " (r.rule.clause) } @if !r.rule.verified { " " (crate::rules::unverified(view.lang)) } @if let Some(i) = i { br; span.soft { (crate::rules::period(view.lang, &i.in_force)) } } }
-                    td { @if let Some((i, t)) = i.and_then(|i| Some((i, i.table(&r.rule.table)?))) { @for c in i.citations.iter().filter(|c| t.citations.contains(&c.id)) { (c.title) " " span.soft { (view.tr("核对于 ", "checked ")) (c.checked.on) } br; } } }
+                    td { (say(view.lang, &r.says)) }
+                    td { a href=(view.link(&format!("/rules/{}#table-{}", r.rule.instrument, r.rule.table))) { (r.rule.instrument) ", " (clause(view.lang, &r.rule.clause)) } @if !r.rule.verified { " " (crate::rules::unverified(view.lang)) } @if let Some(i) = i { br; span.soft { (crate::rules::period(view.lang, &i.in_force)) } } }
+                    td { @if let Some((i, t)) = i.and_then(|i| Some((i, i.table(&r.rule.table)?))) { @for c in i.citations.iter().filter(|c| t.citations.contains(&c.id)) { span lang="en" { (c.title) } " " span.soft { (view.tr("核对于 ", "checked ")) (c.checked.on) } br; } } }
                 }
             } }
         } }

@@ -9,13 +9,14 @@ use axum::extract::{Path, Query, State};
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use miyun_registry::statement::{AccountView, AssetBalance, BlockView, ComplianceRow};
-use miyun_registry::{Error, certificate, export, fold::Filing, time};
+use miyun_registry::{Error, Registry, certificate, export, fold::Filing, time};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use utoipa::OpenApi;
 
 use super::Desk;
 use super::problem::{Problem, ProblemBody};
+use crate::api::describe::{REGISTRY, describe};
 
 type Shared = State<Arc<Desk>>;
 type Answered<T> = Result<Json<T>, Problem>;
@@ -77,15 +78,18 @@ pub struct AnswerBody {
         compliance,
         movements,
         cad_trust,
-        mirror
+        mirror,
+        super::sheets::sheet
     ),
-    components(schemas(EnvelopeBody, AnswerBody, ProblemBody))
+    components(schemas(EnvelopeBody, AnswerBody, ProblemBody, crate::api::Rows))
 )]
 pub struct Document;
 
 /// The OpenAPI document of this API.
 pub async fn openapi() -> Response {
-    let text = Document::openapi().to_json().unwrap_or_default();
+    let mut document = Document::openapi();
+    describe(&mut document, &REGISTRY);
+    let text = document.to_json().unwrap_or_default();
     ([(header::CONTENT_TYPE, "application/json")], text).into_response()
 }
 
@@ -116,7 +120,7 @@ pub async fn proof(State(desk): Shared, Path(record): Path<u64>) -> Answered<Val
 /// Checks a proof that somebody brings, against this registry's key.
 #[utoipa::path(post, path = "/api/registry/v1/proofs/check", responses((status = 200, description = "What it proves"), (status = 400, body = ProblemBody)))]
 pub async fn check(State(desk): Shared, body: String) -> Answered<Value> {
-    let (record, at, filing) = checked(&desk, &body)?;
+    let (record, at, filing) = checked(&desk.registry, &body)?;
     Ok(Json(json!({
         "record": record,
         "at": time::text(at),
@@ -127,12 +131,13 @@ pub async fn check(State(desk): Shared, body: String) -> Answered<Value> {
 }
 
 /// What a proof proves: record, instant, filing.
-pub(super) fn checked(desk: &Desk, text: &str) -> Result<(u64, miyun_ledger::Time, Filing), Error> {
+pub(super) fn checked(
+    reg: &Registry,
+    text: &str,
+) -> Result<(u64, miyun_ledger::Time, Filing), Error> {
     let bad = |e: &dyn std::fmt::Display| Error::Malformed(format!("the proof does not hold: {e}"));
     let proof = miyun_journal::proof::Proof::from_json(text).map_err(|e| bad(&e))?;
-    let proved = proof
-        .check(&desk.registry.operator_key())
-        .map_err(|e| bad(&e))?;
+    let proved = proof.check(&reg.operator_key()).map_err(|e| bad(&e))?;
     let (filing, _) = Filing::of(proved.number, &proved.record.command)?
         .ok_or_else(|| bad(&"its record is a definition, not a request"))?;
     Ok((proved.number, proved.header.time, filing))
@@ -165,7 +170,7 @@ pub async fn account(State(desk): Shared, Path(number): Path<u64>) -> Answered<V
 /// All assets with where their units are.
 #[utoipa::path(get, path = "/api/registry/v1/assets", responses((status = 200, description = "Balances")))]
 pub async fn assets(State(desk): Shared) -> Answered<Vec<AssetBalance>> {
-    Ok(Json(super::pages::balances(&desk)?))
+    Ok(Json(super::pages::balances(&desk.registry)?))
 }
 
 /// Where the units of an asset are, and its blocks.
@@ -208,7 +213,7 @@ pub async fn retirements(
 ) -> Answered<Value> {
     let words = q.get("q").map_or("", String::as_str);
     let page = q.get("page").and_then(|p| p.parse().ok()).unwrap_or(0);
-    let (found, total) = desk.read.retirements(words, page, 100).await?;
+    let (found, total) = desk.read.retirements(words, None, page, 100).await?;
     Ok(Json(
         json!({ "total": total, "page": page, "retirements": found }),
     ))

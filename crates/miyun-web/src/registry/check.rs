@@ -4,20 +4,18 @@ use std::collections::HashMap;
 
 use axum::Form;
 use axum::extract::{Path, Query, State};
-use axum::http::{HeaderMap, Uri};
 use maud::{Markup, html};
 use miyun_registry::fold::Filing;
-use miyun_registry::{Error, time};
+use miyun_registry::{Error, Registry, time};
 
-use super::Desk;
-use super::pages::{Params, Shared, Shown, body, view};
+use super::pages::{Params, Shared, Shown, body};
 use crate::shell::View;
 
 /// What a record says and its path to the root, recomputed.
-fn proven(desk: &Desk, v: &View, number: u64) -> Result<Markup, Error> {
-    let proof = desk.registry.proof(number)?;
+fn proven(reg: &Registry, v: &View, number: u64) -> Result<Markup, Error> {
+    let proof = reg.proof(number)?;
     let proved = proof
-        .check(&desk.registry.operator_key())
+        .check(&reg.operator_key())
         .map_err(|e| Error::Record {
             record: number,
             reason: e.to_string(),
@@ -44,48 +42,36 @@ fn proven(desk: &Desk, v: &View, number: u64) -> Result<Markup, Error> {
 }
 
 /// A record.
-pub async fn record(
-    State(desk): Shared,
-    Path((lang, number)): Path<(String, u64)>,
-    uri: Uri,
-    headers: HeaderMap,
-) -> Shown {
-    let v = view(&lang, &uri, &headers)?;
+pub async fn record(State(desk): Shared, v: View, Path((_, number)): Path<(String, u64)>) -> Shown {
     let title = format!("{} {number}", v.tr("记录", "Record"));
-    body(&desk, v, &title, |v| {
-        let proven = proven(&desk, v, number)?;
+    body(&desk, v, &title, |reg, v| {
+        let proven = proven(reg, v, number)?;
         Ok(html! { h1 { (title) } (proven) })
     })
+    .await
 }
 
 fn form(v: &View, text: &str) -> Markup {
     html! {
         p { (v.tr("粘贴证书所附 proof.json；也可以用 miyun ledger proof --check 离线核对。", "Paste the proof.json attached to a certificate; or check it offline with miyun ledger proof --check.")) }
-        form method="post" {
-            label { "proof.json" br; textarea name="proof" rows="8" cols="80" maxlength="100000" { (text) } }
+        form.editor method="post" {
+            p { label for="proof" { "proof.json" } br; textarea id="proof" name="proof" rows="8" maxlength="100000" { (text) } }
             p { button { (v.tr("核对", "Check")) } }
         }
     }
 }
 
 /// The check: of what a QR code names, or of a proof that is pasted.
-pub async fn page(
-    State(desk): Shared,
-    Path(lang): Path<String>,
-    Query(q): Params,
-    uri: Uri,
-    headers: HeaderMap,
-) -> Shown {
-    let v = view(&lang, &uri, &headers)?;
+pub async fn page(State(desk): Shared, v: View, Query(q): Params) -> Shown {
     let title = v.tr("核对证书", "Check a certificate").to_owned();
-    body(&desk, v, &title, |v| {
+    body(&desk, v, &title, |reg, v| {
         let named = q.get("record").and_then(|r| r.parse::<u64>().ok());
         let claim = q.get("root").cloned().unwrap_or_default();
-        let found = named.map(|n| proven(&desk, v, n)).transpose()?;
+        let found = named.map(|n| proven(reg, v, n)).transpose()?;
         // The certificate named the root of its day; the journal must still contain it unchanged,
         // which the pasted proof shows. Here the retirement must stand in the record it names.
         let retirement = q.get("retirement").map(|id| -> Result<Markup, Error> {
-            let m = desk.registry.model();
+            let m = reg.model();
             let r = m.retirement(id)?;
             let same = Some(r.record) == named;
             Ok(html! { p { @if same { span class="verdict good" { "✓ " (v.tr("证书编号与记录相符", "the certificate is the one of this record")) } } @else { span class="verdict bad" { "× " (v.tr("证书编号与记录不符", "the certificate is not the one of this record")) } }
@@ -98,21 +84,19 @@ pub async fn page(
             (form(v, ""))
         })
     })
+    .await
 }
 
 /// A pasted proof.
 pub async fn posted(
     State(desk): Shared,
-    Path(lang): Path<String>,
-    uri: Uri,
-    headers: HeaderMap,
+    v: View,
     Form(fields): Form<HashMap<String, String>>,
 ) -> Shown {
-    let v = view(&lang, &uri, &headers)?;
     let title = v.tr("核对证书", "Check a certificate").to_owned();
     let text = fields.get("proof").cloned().unwrap_or_default();
-    body(&desk, v, &title, |v| {
-        let checked = super::api::checked(&desk, &text);
+    body(&desk, v, &title, |reg, v| {
+        let checked = super::api::checked(reg, &text);
         Ok(html! {
             h1 { (title) }
             @match &checked {
@@ -131,4 +115,5 @@ pub async fn posted(
             (form(v, if checked.is_ok() { "" } else { &text }))
         })
     })
+    .await
 }

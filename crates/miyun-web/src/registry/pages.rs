@@ -4,17 +4,17 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use axum::extract::{Path, Query, State};
-use axum::http::{HeaderMap, Uri, header};
 use axum::response::Html;
 use maud::{Markup, html};
 use miyun_core::text::Lang;
 use miyun_registry::model::Line;
 use miyun_registry::statement::{AccountView, AssetBalance};
-use miyun_registry::{Error, time};
+use miyun_registry::{Error, Registry, time};
 
 use super::Desk;
 use super::problem::PageProblem;
-use crate::shell::{View, page};
+use crate::shell::{View, encode, page};
+use crate::show;
 
 pub(super) type Shared = State<Arc<Desk>>;
 pub(super) type Params = Query<HashMap<String, String>>;
@@ -23,47 +23,16 @@ pub(super) type Shown = Result<Html<String>, PageProblem>;
 /// Rows of a page of a list.
 pub(super) const PER_PAGE: usize = 100;
 
-/// How this reader wants pages.
-pub(super) fn view(lang: &str, uri: &Uri, headers: &HeaderMap) -> Result<View, PageProblem> {
-    let path = uri.path_and_query().map_or("/", |p| p.as_str());
-    let rest = path.get(3..).filter(|p| !p.is_empty()).unwrap_or("/");
-    let (lang, known) = match lang {
-        "zh" => (Lang::Zh, true),
-        "en" => (Lang::En, true),
-        _ => (Lang::En, false),
-    };
-    let mut view = View::plain(lang, rest);
-    let cookies = headers
-        .get(header::COOKIE)
-        .and_then(|c| c.to_str().ok())
-        .unwrap_or("");
-    let has = |pair: &str| cookies.split(';').any(|c| c.trim() == pair);
-    view.theme = match (has("theme=dark"), has("theme=light")) {
-        (true, _) => "dark",
-        (_, true) => "light",
-        _ => "",
-    };
-    if has("colours=cividis") {
-        view.colours = "cividis";
-    }
-    if has("size=large") {
-        view.size = "large";
-    }
-    if known {
-        Ok(view)
-    } else {
-        let e = Error::Unknown {
-            kind: "language",
-            id: "use /zh/ or /en/".into(),
-        };
-        Err(PageProblem(Box::new(view), e))
-    }
-}
-
 /// A page of the registry, with its own navigation.
-pub(super) fn shown(desk: &Desk, view: &View, title: &str, body: Markup) -> Html<String> {
+pub(super) fn shown(
+    desk: &Desk,
+    registry: &Registry,
+    view: &View,
+    title: &str,
+    body: Markup,
+) -> Html<String> {
     let (simulated, market) = {
-        let m = desk.registry.model();
+        let m = registry.model();
         (m.simulated(), m.market().to_owned())
     };
     let links = [
@@ -85,26 +54,28 @@ pub(super) fn shown(desk: &Desk, view: &View, title: &str, body: Markup) -> Html
     Html(page(view, title, simulated, whole).into_string())
 }
 
-/// Runs what builds a body; a refusal becomes a page in the reader's language.
-pub(super) fn body(
+/// Runs what builds a body, over the registry as known at the reader's moment; a refusal becomes a
+/// page in the reader's language.
+pub(super) async fn body(
     desk: &Desk,
     view: View,
     title: &str,
-    make: impl FnOnce(&View) -> Result<Markup, Error>,
+    make: impl FnOnce(&Registry, &View) -> Result<Markup, Error> + Send,
 ) -> Shown {
-    match make(&view) {
-        Ok(b) => Ok(shown(desk, &view, title, b)),
-        Err(e) => Err(PageProblem(Box::new(view), e)),
-    }
+    let made = match desk.at(view.known.as_deref()).await {
+        Ok(r) => make(&r, &view).map(|b| shown(desk, &r, &view, title, b)),
+        Err(e) => Err(e),
+    };
+    made.map_err(|e| PageProblem(Box::new(view), e))
 }
 
 /// Balances of all assets.
-pub(super) fn balances(desk: &Desk) -> Result<Vec<AssetBalance>, Error> {
+pub(super) fn balances(registry: &Registry) -> Result<Vec<AssetBalance>, Error> {
     let names: Vec<String> = {
-        let model = desk.registry.model();
+        let model = registry.model();
         model.assets().map(|a| a.name.clone()).collect()
     };
-    names.iter().map(|n| desk.registry.balance(n)).collect()
+    names.iter().map(|n| registry.balance(n)).collect()
 }
 
 /// A kind of account or part of a balance in the reader's language.
@@ -123,6 +94,34 @@ pub(super) fn kind(view: &View, word: &str) -> String {
     };
     view.tr(zh, if word == "holding" { "held" } else { word })
         .to_owned()
+}
+
+/// What happened to units, or the state of a transfer, in the reader's language.
+pub(super) fn word<'w>(view: &View, word: &'w str) -> &'w str {
+    let zh = match word {
+        "issue" => "签发",
+        "allocate" => "分配",
+        "transfer" => "划转",
+        "reserve transfer" => "划转预留",
+        "void" => "预留解除",
+        "surrender" => "清缴",
+        "convert" => "结转",
+        "retire" => "注销",
+        "cancel" => "取消",
+        "buffer_in" => "计入缓冲",
+        "export" => "转出",
+        "reverse" => "冲正",
+        "proposed" => "已提出",
+        "approved" => "已批准",
+        "settled" => "已完成",
+        "withdrawn" => "已撤回",
+        "lapsed" => "已过期",
+        "none" => "无",
+        "authorised" => "已授权",
+        "applied" => "已调整",
+        other => other,
+    };
+    view.tr(zh, word)
 }
 
 /// A number with thin groups, for people.
@@ -156,19 +155,13 @@ pub(super) fn equation(view: &View, b: &AssetBalance) -> Markup {
 }
 
 /// Opening page.
-pub async fn overview(
-    State(desk): Shared,
-    Path(lang): Path<String>,
-    uri: Uri,
-    headers: HeaderMap,
-) -> Shown {
-    let v = view(&lang, &uri, &headers)?;
+pub async fn overview(State(desk): Shared, v: View) -> Shown {
     let title = v.tr("碳登记", "Carbon registry").to_owned();
-    body(&desk, v, &title, |v| {
-        let balances = balances(&desk)?;
-        let head = desk.registry.head()?;
+    body(&desk, v, &title, |reg, v| {
+        let balances = balances(reg)?;
+        let head = reg.head()?;
         let (parties, projects, retired, records) = {
-            let m = desk.registry.model();
+            let m = reg.model();
             (
                 m.parties().count(),
                 m.projects().count(),
@@ -190,32 +183,27 @@ pub async fn overview(
                 dt { (v.tr("批次", "Batches")) } dd { (number(head.batches)) }
                 dt { (v.tr("树根", "Root")) } dd.code { (hex::encode(head.root)) }
                 dt { (v.tr("账本编号", "Ledger")) } dd.code { (hex::encode(head.ledger)) }
-                dt { (v.tr("登记机构公钥", "Operator's key")) } dd.code { (hex::encode(desk.registry.operator_key())) }
+                dt { (v.tr("登记机构公钥", "Operator's key")) } dd.code { (hex::encode(reg.operator_key())) }
                 dt { (v.tr("签名", "Signature")) } dd.code { (hex::encode(head.signature)) }
             }
             h2 { (v.tr("下载", "Download")) }
-            p { a href="/api/registry/v1/movements?format=csv" { "CSV" } " · " a href="/api/registry/v1/movements" { "JSON" } " · " a href="/api/registry/v1/cad-trust" { "CAD Trust" } " · " a href="/api/registry/v1/openapi.json" { "OpenAPI" } }
+            (files(v, &[("assets", "", "每一吨在哪里", "Where every tonne is"), ("movements", "", "全部流水", "Every movement")]))
+            p { a href="/api/registry/v1/cad-trust" { "CAD Trust" } " · " a href="/api/registry/v1/openapi.json" { "OpenAPI" } }
         })
     })
+    .await
 }
 
 /// All parties.
-pub async fn parties(
-    State(desk): Shared,
-    Path(lang): Path<String>,
-    Query(q): Params,
-    uri: Uri,
-    headers: HeaderMap,
-) -> Shown {
-    let v = view(&lang, &uri, &headers)?;
+pub async fn parties(State(desk): Shared, v: View, Query(q): Params) -> Shown {
     let title = v.tr("主体", "Parties").to_owned();
     let at: usize = q.get("page").and_then(|p| p.parse().ok()).unwrap_or(0);
-    body(&desk, v, &title, |v| {
-        let m = desk.registry.model();
+    body(&desk, v, &title, |reg, v| {
+        let m = reg.model();
         let total = m.parties().count();
         Ok(html! {
             h1 { (title) " (" (total) ")" }
-            div.scroll { table {
+            div.scroll tabindex="0" { table {
                 thead { tr { th scope="col" { (v.tr("编号", "Id")) } th scope="col" { (v.tr("名称", "Name")) } th scope="col" { (v.tr("类别", "Role")) } th scope="col" { (v.tr("关联方组", "Related group")) } th scope="col" { (v.tr("状态", "State")) } } }
                 tbody { @for p in m.parties().skip(at.saturating_mul(PER_PAGE)).take(PER_PAGE) { tr {
                     th scope="row" { a href=(v.link(&format!("/registry/party/{}", p.id))) { (p.id) } }
@@ -224,8 +212,19 @@ pub async fn parties(
                 } } }
             } }
             (pager(v, "/registry/parties?", at, total))
+            (files(v, &[("parties", "", "主体", "Parties")]))
         })
     })
+    .await
+}
+
+/// The tables of a page as files.
+pub(super) fn files(v: &View, tables: &[(&str, &str, &'static str, &'static str)]) -> Markup {
+    let files: Vec<show::File> = tables
+        .iter()
+        .map(|(name, query, zh, en)| (format!("/api/registry/v1/tables/{name}{query}"), *zh, *en))
+        .collect();
+    show::downloads(v, &files)
 }
 
 /// Links to the pages before and after.
@@ -248,47 +247,44 @@ fn account_row(v: &View, a: &AccountView) -> Markup {
 }
 
 /// One party with its accounts and transfers.
-pub async fn party(
-    State(desk): Shared,
-    Path((lang, id)): Path<(String, String)>,
-    uri: Uri,
-    headers: HeaderMap,
-) -> Shown {
-    let v = view(&lang, &uri, &headers)?;
-    body(&desk, v, &id, |v| {
-        let accounts = desk.registry.accounts(&id)?;
-        let now = desk.registry.now();
-        let m = desk.registry.model();
+pub async fn party(State(desk): Shared, v: View, Path((_, id)): Path<(String, String)>) -> Shown {
+    body(&desk, v, &id, |reg, v| {
+        let accounts = reg.accounts(&id)?;
+        let now = reg.now();
+        let m = reg.model();
         let p = m.party(&id)?;
         Ok(html! {
             h1 { (p.name.get(v.lang)) " " span.soft { (p.id) } }
             p { (p.role.text().get(v.lang)) " · " (v.tr("关联方组", "related group")) " " (p.group) @if p.frozen { " · " span class="verdict bad" { "× " (v.tr("冻结", "frozen")) } } }
             h2 { (v.tr("账户", "Accounts")) }
-            div.scroll { table {
+            div.scroll tabindex="0" { table {
                 thead { tr { th scope="col" { (v.tr("账号", "Account")) } th scope="col" { (v.tr("单位", "Units")) } th scope="col" { (v.tr("用途", "Kind")) } th.n scope="col" { (v.tr("余额 t", "Balance t")) } th.n scope="col" { (v.tr("可用 t", "Free t")) } th.n scope="col" { (v.tr("待入 t", "Arriving t")) } } }
                 tbody { @for a in &accounts { (account_row(v, a)) } }
             } }
             h2 { (v.tr("划转", "Transfers")) }
-            div.scroll { table {
+            div.scroll tabindex="0" { table {
                 thead { tr { th scope="col" { (v.tr("提出时间", "Proposed")) } th scope="col" { (v.tr("转出", "From")) } th scope="col" { (v.tr("转入", "To")) } th scope="col" { (v.tr("单位", "Units")) } th.n scope="col" { "t" } th scope="col" { (v.tr("状态", "State")) } th scope="col" { (v.tr("生效", "Effective")) } th scope="col" { (v.tr("依据", "Rule")) } } }
                 tbody { @for t in m.transfers().filter(|t| t.from == id || t.to == id) { tr {
                     td { (time::text(t.proposed_at)) } td { (t.from) } td { (t.to) } td { (t.asset) } td.n { (number(t.amount)) }
-                    td { (t.state_at(now).word()) } td { (t.effective.map(time::text).unwrap_or_default()) } td.soft { (t.rule) }
+                    td { (word(v, t.state_at(now).word())) } td { (t.effective.map(time::text).unwrap_or_default()) } td.soft { (t.rule) }
                 } } }
             } }
+            @let of = format!("?party={}", encode(&id));
+            (files(v, &[("accounts", &of, "账户", "Accounts"), ("transfers", &of, "划转", "Transfers")]))
         })
     })
+    .await
 }
 
 /// Movements as a table.
 pub(super) fn lines<'l>(v: &View, account: u64, rows: impl Iterator<Item = &'l Line>) -> Markup {
-    html! { div.scroll { table {
+    html! { div.scroll tabindex="0" { table {
         thead { tr { th scope="col" { (v.tr("时间", "Time")) } th scope="col" { (v.tr("事项", "What")) } th scope="col" { (v.tr("对方账户", "Other account")) } th.n scope="col" { "t" } th scope="col" { (v.tr("序列号", "Serials")) } th scope="col" { (v.tr("依据", "Rule")) } th scope="col" { (v.tr("证明", "Proof")) } } }
         tbody { @for l in rows {
             @let out = l.debit.0 == account;
             @let other = if out { l.credit.0 } else { l.debit.0 };
             tr {
-                td { (time::text(l.at)) } td { (l.what) }
+                td { (time::text(l.at)) } td { (word(v, &l.what)) }
                 td { a href=(v.link(&format!("/registry/account/{other}"))) { (other) } }
                 td.n { @if l.posted { @if out { "−" } @else { "+" } } @else { "(" } (number(l.amount)) @if !l.posted { ")" } }
                 td { (serial_text(&l.serials)) } td.soft { (l.rule) }
@@ -309,16 +305,14 @@ pub(super) fn serial_text(list: &[[u64; 2]]) -> String {
 /// An account statement.
 pub async fn account(
     State(desk): Shared,
-    Path((lang, account)): Path<(String, u64)>,
+    v: View,
+    Path((_, account)): Path<(String, u64)>,
     Query(q): Params,
-    uri: Uri,
-    headers: HeaderMap,
 ) -> Shown {
-    let v = view(&lang, &uri, &headers)?;
     let title = format!("{} {account}", v.tr("账户", "Account"));
     let at: usize = q.get("page").and_then(|p| p.parse().ok()).unwrap_or(0);
-    body(&desk, v, &title, |v| {
-        let (a, rows) = desk.registry.statement(account)?;
+    body(&desk, v, &title, |reg, v| {
+        let (a, rows) = reg.statement(account)?;
         Ok(html! {
             h1 { (title) }
             dl.pairs {
@@ -334,6 +328,8 @@ pub async fn account(
             p.soft { (v.tr("括号内为预留，尚未过账。最新在前。", "Brackets are reservations, not posted. Newest first.")) }
             (lines(v, account, rows.iter().rev().skip(at.saturating_mul(PER_PAGE)).take(PER_PAGE)))
             (pager(v, &format!("/registry/account/{account}?"), at, rows.len()))
+            (files(v, &[("statement", &format!("?account={account}"), "流水", "Statement")]))
         })
     })
+    .await
 }

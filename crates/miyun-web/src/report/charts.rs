@@ -7,6 +7,7 @@ use miyun_core::text::Lang;
 
 use crate::chart::{CalendarDay, Line, LineChart, Mark, Segment, bars, stack};
 use crate::shell::tr;
+use crate::show;
 
 const MONTHS_EN: [&str; 12] = [
     "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
@@ -111,7 +112,8 @@ pub(crate) fn levels(lang: Lang, ev: &AirEvaluation) -> Markup {
 pub(crate) fn months(lang: Lang, ev: &AirEvaluation, k: usize) -> Markup {
     let item = &ev.edition.edition.annual[k];
     let months = ev.months(&ev.city, k);
-    let unit = ev.edition.edition.slots[item.slot].unit.to_string();
+    let unit = show::unit(lang, ev.edition.edition.slots[item.slot].unit.as_str());
+    let name = show::indicator(lang, item.item.indicator.as_str());
     let every = (months.len() / 24).max(1);
     let labels = months
         .iter()
@@ -137,14 +139,14 @@ pub(crate) fn months(lang: Lang, ev: &AirEvaluation, k: usize) -> Markup {
     let caption = match (lang, high) {
         (Lang::Zh, Some(m)) => format!(
             "{} 月均值，最高 {}-{:02}（{:.1} {unit}）；{missing} 个月有效日不足，不连线。",
-            item.item.indicator,
+            name,
             m.year,
             m.month,
             m.mean.unwrap_or(0.0)
         ),
         (Lang::En, Some(m)) => format!(
             "Monthly means of {}, highest in {}-{:02} ({:.1} {unit}); {missing} months have too few valid days and leave a gap.",
-            item.item.indicator,
+            name,
             m.year,
             m.month,
             m.mean.unwrap_or(0.0)
@@ -160,15 +162,11 @@ pub(crate) fn months(lang: Lang, ev: &AirEvaluation, k: usize) -> Markup {
         })
         .collect();
     LineChart {
-        title: format!(
-            "{} {}",
-            item.item.indicator,
-            tr(lang, "月均值", "monthly means")
-        ),
-        unit: format!("{} {unit}", item.item.indicator),
+        title: format!("{name} {}", tr(lang, "月均值", "monthly means")),
+        unit: format!("{name} {unit}"),
         x_labels: labels,
         lines: vec![Line {
-            name: item.item.indicator.to_string(),
+            name,
             values,
             class: "s1",
             dots: true,
@@ -211,7 +209,7 @@ pub(crate) fn exceedances(lang: Lang, ev: &AirEvaluation) -> Markup {
     let names: Vec<(String, &'static str)> = slots
         .iter()
         .zip(CLASSES)
-        .map(|(k, c)| (e.slots[*k].indicator.to_string(), c))
+        .map(|(k, c)| (show::indicator(lang, e.slots[*k].indicator.as_str()), c))
         .collect();
     let caption = match lang {
         Lang::Zh => format!(

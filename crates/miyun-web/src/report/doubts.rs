@@ -24,7 +24,7 @@ pub fn section(lang: Lang, findings: &[FindingRow]) -> Markup {
     html! {
         h2 id="doubts" { (tr(lang, "数据疑点", "Doubts about the data")) }
         p { (tr(lang, "数据取证只作说明，不删改任何数值；上面各项均按全部有效数据计算。", "Data forensics only states; no value is deleted or edited, and every figure above uses all valid data.")) }
-        div.scroll { table {
+        div.scroll tabindex="0" { table {
             thead { tr {
                 th scope="col" { (tr(lang, "类别", "Kind")) }
                 th.n scope="col" { (tr(lang, "必有误", "Faults")) }

@@ -167,3 +167,142 @@ async fn health_readiness_and_metrics() {
         (200, 503)
     );
 }
+
+#[tokio::test]
+async fn plan_articles_search_and_ledger_come_as_files() {
+    let s = Server::start().await;
+    miyun_web::articles::demo::fill(&s.store, jiff::Timestamp::now())
+        .await
+        .unwrap();
+    let rows = async |path: &str| {
+        let join = if path.contains('?') { '&' } else { '?' };
+        let csv = s.get(&format!("{path}{join}format=csv")).await;
+        assert_eq!(csv.status, 200, "{path}: {}", csv.text());
+        assert_eq!(
+            csv.header("content-type"),
+            Some("text/csv; charset=utf-8"),
+            "{path}"
+        );
+        let parquet = s.get(&format!("{path}{join}format=parquet")).await;
+        assert!(parquet.body.starts_with(b"PAR1"), "{path}");
+        csv::Reader::from_reader(csv.body.as_slice())
+            .records()
+            .count()
+    };
+    // The plan: a row for each indicator, and one for a measure without any.
+    let plan = s
+        .get("/api/v1/plans/linxi-sim/status?on=2024-02-20")
+        .await
+        .json();
+    let indicators: usize = plan["measures"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|m| m["indicators"].as_array().unwrap().len().max(1))
+        .sum();
+    assert_eq!(
+        rows("/api/v1/plans/linxi-sim/measures?on=2024-02-20").await,
+        indicators
+    );
+    assert_eq!(
+        s.get("/api/v1/plans/none/measures").await.code(),
+        "not-found"
+    );
+    // Articles: the same query as JSON and as a table.
+    for q in [
+        "/api/v1/articles?topic=air",
+        "/api/v1/articles?q=%E6%89%AC%E5%B0%98&year=2026",
+    ] {
+        let total = s.get(q).await.json()["total"].as_u64().unwrap();
+        assert_eq!(rows(q).await as u64, total, "{q}");
+        assert!(total > 0, "{q}");
+    }
+    assert_eq!(
+        s.get("/api/v1/articles?year=soon").await.code(),
+        "bad-request"
+    );
+    // The ledger of a year.
+    assert!(rows("/api/v1/air/ledger?year=2024&part=days").await > 5);
+    assert!(rows("/api/v1/air/ledger?year=2024&part=stations").await > 5);
+    assert_eq!(
+        s.get("/api/v1/air/ledger?part=years").await.code(),
+        "bad-request"
+    );
+    // One search.
+    let found = s.get("/api/v1/search?q=%E6%89%AC%E5%B0%98").await.json();
+    let kinds: Vec<&str> = found["rows"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|r| r["kind"].as_str().unwrap())
+        .collect();
+    assert!(
+        kinds.contains(&"measure") && kinds.contains(&"article"),
+        "{found}"
+    );
+    assert!(rows("/api/v1/search?q=GB%203095").await >= 2);
+    assert_eq!(s.get("/api/v1/search").await.status, 400);
+}
+
+#[tokio::test]
+async fn the_map_is_made_of_this_site_alone() {
+    let s = Server::start().await;
+    let page = s.get("/en/map?at=2024-02-01").await;
+    let text = page.text();
+    let policy = page.header("content-security-policy").unwrap();
+    assert!(
+        policy.contains("worker-src 'self'") && !policy.contains("blob:"),
+        "{policy}"
+    );
+    // The library is named for whoever asks, and loaded by nobody else.
+    assert_eq!(text.matches("<script").count(), 1);
+    let stations = s
+        .get("/api/v1/map/stations?city=linxi&at=2024-02-01&layer=AQI")
+        .await;
+    assert_eq!(
+        stations.header("content-type"),
+        Some("application/geo+json")
+    );
+    let shapes = stations.json();
+    let features = shapes["features"].as_array().unwrap();
+    assert!(features.len() > 10 && features[0]["geometry"]["type"] == "Point");
+    for f in features {
+        let value = f["properties"]["value"].as_str().unwrap_or("–");
+        assert!(text.contains(&format!(">{value}</text>")), "{f}");
+    }
+    for (path, status) in [
+        ("/api/v1/map/stations?layer=nothing", 404),
+        ("/api/v1/map/stations?at=never", 400),
+        ("/api/v1/map/stations?city=nowhere", 404),
+        ("/api/v1/map/layers/rivers", 200),
+        ("/api/v1/map/layers/..%2frivers", 404),
+        ("/api/v1/map/outlets", 200),
+        ("/api/v1/map/outlets?known=then", 400),
+    ] {
+        assert_eq!(s.get(path).await.status, status, "{path}");
+    }
+    // The files of the map, packed for who takes it and plain for who does not.
+    for name in ["map.mjs", "maplibre-gl.mjs", "maplibre-gl-worker.mjs"] {
+        let path = text
+            .split('"')
+            .find(|p| p.starts_with(&format!("/static/{name}?v=")))
+            .unwrap();
+        let plain = s.get(path).await;
+        assert!(
+            plain.status == 200 && plain.header("content-encoding").is_none(),
+            "{name}"
+        );
+        assert_eq!(
+            plain.header("content-type"),
+            Some("text/javascript; charset=utf-8")
+        );
+        assert_eq!(plain.header("x-content-type-options"), Some("nosniff"));
+        assert!(
+            !plain.body.is_empty() && !plain.text().contains("sourceMappingURL"),
+            "{name}"
+        );
+        let packed = s.send("GET", path, &[("accept-encoding", "br")], b"").await;
+        assert_eq!(packed.header("content-encoding"), Some("br"), "{name}");
+        assert!(packed.body.len() * 3 < plain.body.len(), "{name}");
+    }
+}

@@ -80,7 +80,7 @@ async fn an_upload_becomes_observations_that_pages_show() {
         b.get(&s, &format!("/en/jobs/{id}"))
             .await
             .text()
-            .contains("values_new")
+            .contains("New values")
     );
     // The file is gone from the spool; a second import of the same bytes changes nothing.
     assert!(!s.spool().join(&upload).exists());
@@ -160,7 +160,7 @@ async fn evaluations_and_replays_have_results() {
         b.get(&s, &format!("/zh/jobs/{id}"))
             .await
             .text()
-            .contains("limit_after")
+            .contains("新限值")
     );
     for bad in [
         r#"{"kind":"replay","city":"linxi","period":"2024","from":"2026","to":"2026"}"#,

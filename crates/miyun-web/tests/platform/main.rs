@@ -6,4 +6,5 @@ mod attack;
 mod client;
 mod jobs;
 mod oidc;
+mod pictures;
 mod roles;

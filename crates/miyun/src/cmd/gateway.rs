@@ -276,7 +276,7 @@ fn site(hub: Arc<Hub>) -> axum::Router {
         .route("/healthz", get(|| async { "ok\n" }))
         .layer(set("content-security-policy", "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"))
         .layer(set("x-content-type-options", "nosniff"))
-        .layer(set("referrer-policy", "no-referrer"))
+        .layer(set("referrer-policy", miyun_web::server::REFERRER))
 }
 
 fn now_ms() -> i64 {
@@ -356,7 +356,7 @@ impl Devices {
 pub struct Set {
     /// The device.
     mn: String,
-    /// PROPERTY=VALUE: status, edition, crc, key, cipher, clock-offset, password, subject, unit.FACTOR, indicator.FACTOR.
+    /// PROPERTY=VALUE: status, edition, crc, key, cipher, clock-offset, password, subject, position, unit.FACTOR, indicator.FACTOR.
     #[arg(required = true)]
     properties: Vec<String>,
     /// Who says so.
@@ -480,6 +480,8 @@ impl Fleet {
                 Property::Subject,
                 format!("{}/{what}-{}", self.city, d.number),
             );
+            let (lon, lat) = d.position();
+            set(Property::Position, format!("{lon:.4},{lat:.4}"));
             set(Property::Edition, d.edition.to_string());
             set(Property::Crc, d.crc.into());
             if d.encrypted {

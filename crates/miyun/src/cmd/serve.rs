@@ -13,7 +13,8 @@ use miyun_web::server::Site;
 use tokio::sync::watch;
 
 use super::import::{How, import};
-use crate::config::{Config, LogFormat};
+use crate::config::Config;
+use crate::telemetry::Telemetry;
 
 /// Serves the platform of a lake: pages, API, sign-in, jobs.
 ///
@@ -74,10 +75,12 @@ impl Serve {
             );
             super::forensics::after_import(&lake, &self.how.city, done.report.commit.is_some());
         }
-        log(config.log);
+        let runtime = tokio::runtime::Runtime::new()?;
+        let telemetry = Telemetry::begin(config.log, config.traces.as_ref(), runtime.handle())?;
         let around = Around::begin(&config, &self)?;
-        let served = tokio::runtime::Runtime::new()?.block_on(serve(&config, self.demo, &around));
+        let served = runtime.block_on(serve(&config, self.demo, &around));
         drop(around);
+        telemetry.end();
         served
     }
 }
@@ -146,19 +149,6 @@ impl Around {
             around.registry = Some(dir);
         }
         Ok(around)
-    }
-}
-
-/// Logs to standard error: warnings and what was answered, unless RUST_LOG says otherwise.
-fn log(format: LogFormat) {
-    let filter = tracing_subscriber::EnvFilter::try_from_default_env()
-        .unwrap_or_else(|_| "warn,miyun=info,miyun_web=info".into());
-    let logs = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr);
-    match format {
-        LogFormat::Text => logs.init(),
-        LogFormat::Json => logs.json().flatten_event(true).init(),
     }
 }
 

@@ -71,17 +71,51 @@ fn city(seed: u64, until: Option<Date>) -> Result<miyun_sim::City> {
     Ok(city)
 }
 
-/// Simulates the demonstration city and imports it; a lake that has it up to this day is left as
-/// it is.
+/// Simulates the demonstration city and imports it: first as its instruments said it, then the
+/// correction of one of them. A lake that has both up to this day is left as it is; on a later day
+/// the corrected city is added.
 pub fn import(lake: &Path, seed: u64) -> Result<()> {
-    let city = city(seed, None)?;
-    let csv = city.csv();
-    let digest = blake3::hash(csv.as_bytes()).to_hex().to_string();
+    let mut city = city(seed, None)?;
+    let read = city.csv();
+    let correction = city.correct();
     let mut lake = Lake::open(lake)?;
-    if lake.imported(&digest).is_some() {
-        return Ok(());
-    }
+    let known = |lake: &Lake, text: &str| lake.imported(&digest(text)).is_some();
+    let before = lake.commits().len();
     let name = format!("simulated-city-seed-{seed}.csv");
+    if lake.commits().is_empty() {
+        put(&mut lake, &city, name, read)?;
+    } else if !known(&lake, &read) {
+        let corrected = city.csv();
+        if !known(&lake, &corrected) {
+            put(&mut lake, &city, name, corrected)?;
+        }
+    }
+    if let Some(text) = correction
+        && !known(&lake, &text)
+    {
+        let name = format!("simulated-correction-seed-{seed}.csv");
+        put(&mut lake, &city, name, text)?;
+    }
+    if lake.commits().len() > before {
+        super::forensics::after_import(&lake, miyun_sim::CITY, true);
+    }
+    Ok(())
+}
+
+fn digest(text: &str) -> String {
+    blake3::hash(text.as_bytes()).to_hex().to_string()
+}
+
+/// Imports one file of the city.
+fn put(lake: &mut Lake, city: &miyun_sim::City, name: String, text: String) -> Result<()> {
+    // What was known when is told apart by the second.
+    if lake
+        .commits()
+        .last()
+        .is_some_and(|c| c.recorded_at == super::now())
+    {
+        std::thread::sleep(std::time::Duration::from_secs(1));
+    }
     let declared = miyun_import::Declared {
         interval: Some(miyun_core::IntervalLabel::HourBegin),
         subject_prefix: format!("{}/", miyun_sim::CITY),
@@ -89,20 +123,16 @@ pub fn import(lake: &Path, seed: u64) -> Result<()> {
     };
     let book = Rulebook::embedded();
     let words = miyun_assess::words(book);
-    let parsed = miyun_import::read_csv(&name, csv.as_bytes(), Layout::Long, &declared, &words)?;
-    let subjects: Vec<Subject> = city.subjects;
-    let report = lake.import(
-        vec![ImportFile {
-            name,
-            digest,
-            declared: "hour-begin, UTC+8, simulated".into(),
-            parsed,
-        }],
-        subjects,
-        &|i| miyun_assess::medium(book, i),
-        &super::now(),
-    )?;
-    super::forensics::after_import(&lake, miyun_sim::CITY, report.commit.is_some());
+    let parsed = miyun_import::read_csv(&name, text.as_bytes(), Layout::Long, &declared, &words)?;
+    let file = ImportFile {
+        name,
+        digest: digest(&text),
+        declared: "hour-begin, UTC+8, simulated".into(),
+        parsed,
+    };
+    let subjects: Vec<Subject> = city.subjects.clone();
+    let medium = |i: &str| miyun_assess::medium(book, i);
+    let report = lake.import(vec![file], subjects, &medium, &super::now())?;
     eprintln!(
         "simulated city: {} values new, {} revised, {} already there",
         report.values_new, report.values_revised, report.values_known

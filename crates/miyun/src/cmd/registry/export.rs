@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
-use miyun_lake::{OutColumn, write_table};
+use miyun_lake::{Cells, Column};
 use miyun_registry::export::{self, Movement};
 
 use crate::out::line;
@@ -40,11 +40,11 @@ pub struct Export {
 }
 
 fn parquet(rows: &[Movement]) -> Result<Vec<u8>> {
-    let int = |f: &dyn Fn(&Movement) -> u64| -> OutColumn {
-        OutColumn::Int(rows.iter().map(|r| i64::try_from(f(r)).ok()).collect())
+    let int = |f: &dyn Fn(&Movement) -> u64| -> Cells {
+        Cells::Integer(rows.iter().map(|r| i64::try_from(f(r)).ok()).collect())
     };
-    let text = |f: &dyn Fn(&Movement) -> &str| -> OutColumn {
-        OutColumn::Text(rows.iter().map(|r| Some(f(r).to_owned())).collect())
+    let text = |f: &dyn Fn(&Movement) -> &str| -> Cells {
+        Cells::Text(rows.iter().map(|r| Some(f(r).to_owned())).collect())
     };
     // Amounts above 63 bits would be lost in a signed column: they are kept as text too.
     let amount: Vec<Option<String>> = rows.iter().map(|r| Some(r.amount.to_string())).collect();
@@ -62,20 +62,23 @@ fn parquet(rows: &[Movement]) -> Result<Vec<u8>> {
         ("to", text(&|r| &r.to)),
         ("to_kind", text(&|r| &r.to_kind)),
         ("tonnes", int(&|r| r.amount)),
-        ("amount", OutColumn::Text(amount)),
+        ("amount", Cells::Text(amount)),
         ("serials", text(&|r| &r.serials)),
         ("rule", text(&|r| &r.rule)),
         (
             "posted",
-            OutColumn::Bool(rows.iter().map(|r| Some(r.posted)).collect()),
+            Cells::Truth(rows.iter().map(|r| Some(r.posted)).collect()),
         ),
         (
             "simulated",
-            OutColumn::Bool(rows.iter().map(|r| Some(r.simulated)).collect()),
+            Cells::Truth(rows.iter().map(|r| Some(r.simulated)).collect()),
         ),
     ]
-    .map(|(n, c)| (n.to_owned(), c));
-    Ok(write_table(&columns)?)
+    .map(|(name, cells)| Column {
+        name: name.to_owned(),
+        cells,
+    });
+    Ok(miyun_lake::parquet(&columns)?)
 }
 
 impl Export {

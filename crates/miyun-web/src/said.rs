@@ -1,0 +1,310 @@
+//! What a trace says, in the reader's language. A trace is part of a figure's digest, so it is kept
+//! in one language; its sentences are few and fixed, and this is their other half.
+
+use miyun_core::text::Lang;
+
+use crate::show;
+
+/// Sentences and their Chinese. A hole is a name in braces: `s` statistic, `i` indicator, `r` way of
+/// rounding, `g` stage, others as they stand. The first that fits is taken.
+const SENTENCES: &[(&str, &str)] = &[
+    // Steps.
+    ("days by level", "各级天数（一级至六级）"),
+    ("days of level 1 and 2", "一级和二级的天数"),
+    ("days of level 5 and 6", "五级和六级的天数"),
+    (
+        "good days in percent of published days",
+        "优良天数占已发布天数的百分比",
+    ),
+    (
+        "daily values: mean over {n} stations",
+        "日值：{n} 个站点的平均",
+    ),
+    ("mean of {n} days", "{n} 天的平均"),
+    (
+        "percentile {p}: rank 1 + ({n} - 1) x {q} / 100, linear between neighbours",
+        "第 {p} 百分位数：秩 1 + ({n} − 1) × {q} / 100，相邻两值之间线性内插",
+    ),
+    ("rounded {r} to {n} decimals", "{r}，保留 {n} 位小数"),
+    ("compared with {x}", "与 {x} 比较"),
+    ("not above, {x} to spare", "未超过，余量 {x}"),
+    ("above by {x}", "超过 {x}"),
+    ("hours 0 to 23", "0 时至 23 时"),
+    ("mean of {n} hours = {x}", "{n} 个小时的平均 = {x}"),
+    ("highest hour", "最高的小时值"),
+    (
+        "highest of {n} valid 8-hour windows = {x}",
+        "{n} 个有效 8 小时滑动平均中最高的 = {x}",
+    ),
+    ("mean of {n} stations", "{n} 个站点的平均"),
+    (
+        "sub-index, interpolated and rounded up",
+        "分指数，内插后进位取整",
+    ),
+    ("{n} valid days", "{n} 个有效日"),
+    ("no valid day", "没有有效日"),
+    ("{s} of each day", "每天的{s}"),
+    // What rules say.
+    ("level {l} {name}: from {x}", "{l} 级：自 {x} 起"),
+    (
+        "sub-indices by interpolation, rounded up; the index is the largest",
+        "分指数内插后进位取整；指数取其中最大的",
+    ),
+    (
+        "at least {n} valid days in the year",
+        "全年至少 {n} 个有效日",
+    ),
+    (
+        "at least {n} valid days in the month",
+        "每月至少 {n} 个有效日",
+    ),
+    (
+        "at least {n} valid days in the February",
+        "二月至少 {n} 个有效日",
+    ),
+    ("at least {n}", "至少 {n} 个"),
+    ("{n} points", "{n} 个分界点"),
+    ("{n} decimals, {r}", "保留 {n} 位小数，{r}"),
+    (
+        "mean of the stations without control stations, a day needs {n} % of them",
+        "各站平均，清洁对照点不参加；一天至少要有其中 {n} % 的站点",
+    ),
+    (
+        "{i} {s}: at least {n}, fewer if above the limit",
+        "{i} {s}：至少 {n} 个；已超过限值的，可以更少",
+    ),
+    ("{i} {s}: at least {n}", "{i} {s}：至少 {n} 个"),
+    ("{i} {s}: mean of {s}", "{i} {s}：{s}的平均"),
+    (
+        "{i} {s}: percentile {p} of {s}",
+        "{i} {s}：{s}的第 {p} 百分位数",
+    ),
+    (
+        "{i} {s}, class {c}, stage {g}: {x}",
+        "{i} {s}，{c} 级，{g}：{x}",
+    ),
+    ("{i} {s}, class {c}: {x}", "{i} {s}，{c} 级：{x}"),
+    ("class {c}: {x}", "{c} 级：{x}"),
+    // What is missing.
+    ("{m}: {n} of {x} days", "{m} 有效 {n} 天，需要 {x} 天"),
+    ("{n} days without a published index", "{n} 天没有发布指数"),
+    // Declarations.
+    ("edition: {e} (law as of {d})", "版本：{e}（{d} 的法律）"),
+    ("as known on {t}", "截至 {t} 所知"),
+    ("labels read as {h}, {z}", "时刻标签为{h}，{z}"),
+    // Outlets.
+    (
+        "outlets with a usable hour value in the last 24 hours of data",
+        "数据最后 24 小时内有可用小时值的排放口",
+    ),
+    (
+        "usable hour values of all outlets and limited indicators, each from its first value on",
+        "各排放口有限值的指标的可用小时值，自各自第一个值起算",
+    ),
+    ("{i}: hours above the limit", "{i}：超过限值的小时数"),
+    ("{n} of {x}", "{n} / {x}"),
+    (
+        "SIMULATED: made by a simulator, measured nowhere",
+        "模拟数据：由模拟器生成，未在任何地方测得",
+    ),
+];
+
+/// A sentence of a trace in the reader's language; one that is not known stays as it is.
+#[must_use]
+pub fn say(lang: Lang, text: &str) -> String {
+    if lang == Lang::Zh {
+        for (en, zh) in SENTENCES {
+            if let Some(holes) = fit(en, text) {
+                return units(lang, &fill(zh, &holes));
+            }
+        }
+    }
+    units(lang, text)
+}
+
+/// What fills the holes of a pattern, in order, if it fits the whole text.
+fn fit<'p, 't>(pattern: &'p str, text: &'t str) -> Option<Vec<(&'p str, &'t str)>> {
+    let mut holes = Vec::new();
+    let mut rest = text;
+    let mut parts = pattern.split('{');
+    rest = rest.strip_prefix(parts.next()?)?;
+    let mut parts = parts.peekable();
+    while let Some(part) = parts.next() {
+        let (name, after) = part.split_once('}')?;
+        let at = match (after, parts.peek()) {
+            ("", None) => rest.len(),
+            // The last words must end the text.
+            (after, None) => rest.len().checked_sub(after.len())?,
+            (after, Some(_)) => rest.find(after)?,
+        };
+        let value = rest.get(..at).filter(|v| !v.is_empty())?;
+        // An indicator or a statistic is one word.
+        if matches!(name, "i" | "s" | "n") && value.contains(' ') {
+            return None;
+        }
+        rest = rest.get(at..)?.strip_prefix(after)?;
+        holes.push((name, value));
+    }
+    rest.is_empty().then_some(holes)
+}
+
+/// The translation with its holes filled: names of one kind in their order.
+fn fill(pattern: &str, holes: &[(&str, &str)]) -> String {
+    let mut left: Vec<&(&str, &str)> = holes.iter().collect();
+    let mut out = String::new();
+    let mut parts = pattern.split('{');
+    out.push_str(parts.next().unwrap_or(""));
+    for part in parts {
+        let (name, after) = part.split_once('}').unwrap_or((part, ""));
+        if let Some(k) = left.iter().position(|h| h.0 == name) {
+            let value = left.remove(k).1;
+            match name {
+                "s" => out.push_str(&show::statistic(Lang::Zh, value)),
+                "i" => out.push_str(&show::indicator(Lang::Zh, value)),
+                "g" => out.push_str(stage(Lang::Zh, value)),
+                "r" => out.push_str(rounding(value)),
+                "h" => out.push_str(label(value)),
+                "e" if value == "in-force" => out.push_str("当时有效"),
+                _ => out.push_str(value),
+            }
+        }
+        out.push_str(after);
+    }
+    out
+}
+
+/// A stage of a standard by name.
+#[must_use]
+pub fn stage(lang: Lang, id: &str) -> &str {
+    let zh = match id {
+        "transitional" => "过渡阶段",
+        "final" => "第二阶段",
+        other => other,
+    };
+    crate::shell::tr(lang, zh, id)
+}
+
+fn rounding(id: &str) -> &str {
+    match id {
+        "half-even" => "四舍六入五成双",
+        "half-up" => "四舍五入",
+        "ceiling" => "进位取整",
+        "truncate" => "舍去尾数",
+        other => other,
+    }
+}
+
+fn label(id: &str) -> &str {
+    match id {
+        "hour-begin" => "每小时的开始",
+        "hour-end" => "每小时的结束",
+        other => other,
+    }
+}
+
+/// Units in running text as people write them.
+#[must_use]
+pub fn units(lang: Lang, text: &str) -> String {
+    let mut out = text.replace("ug/m3", "µg/m³").replace("mg/m3", "mg/m³");
+    if lang == Lang::Zh {
+        for (en, zh) in [(" d；", " 天；"), (" h；", " 小时；")] {
+            out = out.replace(en, zh);
+        }
+        for (en, zh) in [(" d", " 天"), (" h", " 小时")] {
+            if let Some(front) = out.strip_suffix(en) {
+                out = format!("{front}{zh}");
+            }
+        }
+    }
+    out
+}
+
+/// A clause as the law names it, with the words around the numbers in the reader's language:
+/// `4.4 Table 1, p. 3` is `4.4 表 1，第 3 页`.
+#[must_use]
+pub fn clause(lang: Lang, text: &str) -> String {
+    if lang == Lang::En {
+        return text.to_owned();
+    }
+    let mut out = Vec::new();
+    let mut words = text.split(' ').peekable();
+    while let Some(w) = words.next() {
+        let number = words
+            .peek()
+            .and_then(|n| n.strip_suffix(',').or(Some(n)))
+            .filter(|n| {
+                n.bytes()
+                    .next()
+                    .is_some_and(|b| b.is_ascii_digit() || b.is_ascii_uppercase())
+            })
+            .map(str::to_owned);
+        match (w, number) {
+            ("Table", Some(n)) => {
+                let comma = words.next().is_some_and(|x| x.ends_with(','));
+                out.push(format!("表 {n}{}", if comma { "，" } else { "" }));
+            }
+            ("p.", Some(n)) => {
+                let comma = words.next().is_some_and(|x| x.ends_with(','));
+                out.push(format!("第 {n} 页{}", if comma { "，" } else { "" }));
+            }
+            _ => out.push(w.to_owned()),
+        }
+    }
+    out.join(" ").replace("， ", "，")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sentences_find_their_other_half() {
+        let zh = |t: &str| say(Lang::Zh, t);
+        assert_eq!(zh("mean of 328 days"), "328 天的平均");
+        assert_eq!(zh("compared with 30 ug/m3"), "与 30 µg/m³ 比较");
+        assert_eq!(
+            zh("rounded half-even to 0 decimals"),
+            "四舍六入五成双，保留 0 位小数"
+        );
+        assert_eq!(
+            zh("PM2.5 annual-mean, class 2, stage transitional: 30 ug/m3"),
+            "PM2.5 年平均，2 级，过渡阶段：30 µg/m³"
+        );
+        assert_eq!(
+            zh("2026-11: 24 of 27 days"),
+            "2026-11 有效 24 天，需要 27 天"
+        );
+        assert_eq!(zh("something new"), "something new");
+        assert_eq!(say(Lang::En, "27 ug/m3"), "27 µg/m³");
+    }
+
+    #[test]
+    fn every_hole_is_filled_from_one_of_its_name() {
+        for (en, zh) in SENTENCES {
+            let names = |t: &str| -> Vec<String> {
+                let mut all: Vec<String> = t
+                    .split('{')
+                    .skip(1)
+                    .filter_map(|p| Some(p.split_once('}')?.0.to_owned()))
+                    .collect();
+                all.sort();
+                all
+            };
+            let (from, to) = (names(en), names(zh));
+            assert!(to.iter().all(|n| from.contains(n)), "{en}");
+            assert!(to.len() <= from.len(), "{en}");
+        }
+    }
+
+    #[test]
+    fn units_and_clauses_read_well() {
+        assert_eq!(
+            units(Lang::Zh, "0，目标至多 5 d；期间已过 90 %"),
+            "0，目标至多 5 天；期间已过 90 %"
+        );
+        assert_eq!(units(Lang::Zh, "目标至多 200 h"), "目标至多 200 小时");
+        assert_eq!(clause(Lang::Zh, "4.4 Table 1, p. 3"), "4.4 表 1，第 3 页");
+        assert_eq!(clause(Lang::En, "4.4 Table 1, p. 3"), "4.4 Table 1, p. 3");
+        assert_eq!(clause(Lang::Zh, "Article 12"), "Article 12");
+    }
+}
