@@ -36,7 +36,8 @@ const VALUE_DIGITS: i8 = VALUE_SCALE as i8;
 /// Rows decoded at a time: two columns of them stay in a core's cache.
 const BATCH_ROWS: usize = 1 << 14;
 
-/// Values of one series from one file, sorted by label.
+/// Values of one series from one file, sorted by label; or from several files that were merged,
+/// sorted by hour, file and label.
 pub(crate) struct Run {
     /// Position in the commit's series.
     pub series: usize,
@@ -46,6 +47,8 @@ pub(crate) struct Run {
     pub value: Vec<i64>,
     pub flag: Vec<Flag>,
     pub line: Vec<u32>,
+    /// Position in the commit's files of each row; empty if all came from `file`.
+    pub origin: Vec<usize>,
 }
 
 fn dictionary() -> DataType {
@@ -125,16 +128,17 @@ pub(crate) fn write(
             (group, in_group) = (group + 1, 0);
         }
         writer
-            .write(&batch(&series[run.series], &origins[run.file], run).map_err(|e| fail(&e))?)
+            .write(&batch(&series[run.series], origins, run).map_err(|e| fail(&e))?)
             .map_err(|e| fail(&e))?;
         info.spans.push(Span {
             series: run.series,
             file: run.file,
+            mixed: !run.origin.is_empty(),
             group,
             start: in_group,
             rows: run.value.len(),
-            first_s: run.label_s.first().copied().unwrap_or(0),
-            last_s: run.label_s.last().copied().unwrap_or(0),
+            first_s: run.label_s.iter().min().copied().unwrap_or(0),
+            last_s: run.label_s.iter().max().copied().unwrap_or(0),
             usable: run.flag.iter().all(|f| f.usable()),
         });
         in_group += run.value.len();
@@ -149,7 +153,7 @@ pub(crate) fn write(
 
 fn batch(
     series: &Series,
-    origin: &str,
+    origins: &[String],
     run: &Run,
 ) -> Result<RecordBatch, datafusion::arrow::error::ArrowError> {
     let n = run.value.len();
@@ -169,6 +173,16 @@ fn batch(
     .iter()
     .map(|f| Some(f.as_str()))
     .collect();
+    let origin: ArrayRef = if run.origin.is_empty() {
+        constant(&origins[run.file])?
+    } else {
+        Arc::new(
+            run.origin
+                .iter()
+                .map(|k| Some(origins[*k].as_str()))
+                .collect::<DictionaryArray<Int32Type>>(),
+        )
+    };
     let flag_keys: Int32Array = run.flag.iter().map(|f| *f as i32).collect();
     RecordBatch::try_new(
         schema(),
@@ -189,7 +203,7 @@ fn batch(
                 flag_keys,
                 Arc::new(flags),
             )?),
-            constant(origin)?,
+            origin,
             Arc::new(UInt32Array::from(run.line.clone())),
         ],
     )
@@ -203,9 +217,27 @@ pub(crate) struct Rows<'a> {
     pub value: &'a [i64],
     /// If flags were asked for: which words let a value be used, and per row its word.
     pub usable: Option<(&'a [bool], &'a [i32])>,
+    /// If files were asked for: positions of the files, and per row which of them.
+    pub files: Option<(&'a [usize], &'a [i32])>,
 }
 
 impl Rows<'_> {
+    /// Row `i` alone.
+    pub fn row(&self, i: usize) -> Rows<'_> {
+        Rows {
+            time_ms: &self.time_ms[i..=i],
+            value: &self.value[i..=i],
+            usable: self.usable.map(|(w, keys)| (w, &keys[i..=i])),
+            files: self.files.map(|(w, keys)| (w, &keys[i..=i])),
+        }
+    }
+
+    /// Position of the file that row `i` came from, if files were asked for.
+    pub fn file(&self, i: usize) -> Option<usize> {
+        let (words, keys) = self.files?;
+        words.get(usize::try_from(keys[i]).ok()?).copied()
+    }
+
     /// Whether the value of row `i` may be used; true if flags were not asked for.
     pub fn usable(&self, i: usize) -> bool {
         self.usable.is_none_or(|(words, keys)| {
@@ -217,19 +249,24 @@ impl Rows<'_> {
 
 /// Calls `each` with the rows of every one of `ranges` (increasing, apart, inside row group
 /// `group`), in pieces and in order: the range's position and a piece of its rows. Values come as
-/// the integers that the file holds, pages without wanted rows are skipped.
+/// the integers that the file holds, pages without wanted rows are skipped. Rows say their files if
+/// `file_of` gives the position of the file with a digest.
 pub(crate) fn visit(
     root: &Path,
     path: &str,
     group: usize,
     ranges: &[Range<usize>],
     flags: bool,
+    file_of: Option<&dyn Fn(&str) -> usize>,
     mut each: impl FnMut(usize, &Rows<'_>),
 ) -> Result<(), LakeError> {
     let full = root.join(path);
     let mut wanted = vec!["time", "value"];
     if flags {
         wanted.push("flag");
+    }
+    if file_of.is_some() {
+        wanted.push("origin");
     }
     let (mut k, mut done) = (0, 0);
     for batch in open(&full, group, ranges, &wanted)? {
@@ -241,6 +278,14 @@ pub(crate) fn visit(
             Some((usable, keys)).filter(|(usable, _)| usable.contains(&false))
         } else {
             None
+        };
+        let origins = match file_of {
+            Some(file_of) => {
+                let (words, keys) = words(&full, column(&full, &batch, "origin")?)?;
+                let files: Vec<usize> = (0..words.len()).map(|w| file_of(words.value(w))).collect();
+                Some((files, keys))
+            }
+            None => None,
         };
         let mut at = 0;
         while at < batch.num_rows() {
@@ -260,6 +305,9 @@ pub(crate) fn visit(
                     time_ms: &times[at..at + n],
                     value: &values[at..at + n],
                     usable: flag
+                        .as_ref()
+                        .map(|(w, keys)| (w.as_slice(), &keys[at..at + n])),
+                    files: origins
                         .as_ref()
                         .map(|(w, keys)| (w.as_slice(), &keys[at..at + n])),
                 },
@@ -326,17 +374,19 @@ fn numbers<'a>(full: &Path, batch: &'a RecordBatch) -> Result<(&'a [i64], &'a [i
     Ok((times.values(), values.values()))
 }
 
-/// Words of a flag column, and which of them each row has.
-fn flag_words<'a>(full: &Path, array: &'a ArrayRef) -> Result<(Vec<Flag>, &'a [i32]), LakeError> {
-    let fail = || LakeError::parquet(full, "flag is no dictionary of words");
+/// Words of a column of words, and which of them each row has.
+fn words<'a>(full: &Path, array: &'a ArrayRef) -> Result<(&'a StringArray, &'a [i32]), LakeError> {
+    let fail = || LakeError::parquet(full, "a column is no dictionary of words");
     let d = array.as_dictionary_opt::<Int32Type>().ok_or_else(fail)?;
     let words = d.values().as_string_opt::<i32>().ok_or_else(fail)?;
-    Ok((
-        (0..words.len())
-            .map(|i| words.value(i).parse().unwrap_or(Flag::Suspect))
-            .collect(),
-        d.keys().values(),
-    ))
+    Ok((words, d.keys().values()))
+}
+
+/// Words of a flag column, and which of them each row has.
+fn flag_words<'a>(full: &Path, array: &'a ArrayRef) -> Result<(Vec<Flag>, &'a [i32]), LakeError> {
+    let (words, keys) = words(full, array)?;
+    let flags = (0..words.len()).map(|i| words.value(i).parse().unwrap_or(Flag::Suspect));
+    Ok((flags.collect(), keys))
 }
 
 /// Columns of some rows of one row group.

@@ -131,6 +131,7 @@ fn put(lake: &mut Lake, city: &miyun_sim::City, name: &str, text: String, at: &s
         name: name.into(),
         digest: blake3::hash(text.as_bytes()).to_hex().to_string(),
         declared: "hour-begin, UTC+8".into(),
+        reviewed: false,
         parsed,
     };
     let report = lake.import(

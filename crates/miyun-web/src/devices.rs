@@ -6,9 +6,11 @@ pub mod figures;
 pub mod judge;
 mod pages;
 mod sensorthings;
+pub mod stored;
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::SystemTime;
 
 use axum::Router;
 use axum::http::header;
@@ -17,6 +19,7 @@ use miyun_core::JurisdictionId;
 use miyun_gateway::relay::RelayStats;
 use miyun_gateway::server::{Caller, Door, Follow, Recovery, Running};
 use miyun_gateway::writer::Stats;
+use miyun_lake::{Lake, LakeError};
 use miyun_rulebook::Rulebook;
 use tokio::sync::Semaphore;
 
@@ -26,6 +29,8 @@ pub struct Hub {
     pub follow: Follow,
     /// Folder of the gateway.
     pub dir: PathBuf,
+    /// Folder of the lake: the history of what the gateway received.
+    pub lake: PathBuf,
     /// Who is connected.
     pub caller: Caller,
     /// The door for documents.
@@ -45,6 +50,8 @@ pub struct Hub {
     /// What a request must bear to change something; nothing can be changed by HTTP without one.
     pub token: Option<String>,
     listeners: Semaphore,
+    /// The lake as of the last change of its commits.
+    opened: Mutex<Option<(SystemTime, Arc<Lake>)>>,
 }
 
 /// Pages that are kept up to date at once.
@@ -55,6 +62,7 @@ impl Hub {
     #[must_use]
     pub fn new(
         running: &Running,
+        lake: PathBuf,
         book: &'static Rulebook,
         jurisdiction: JurisdictionId,
         simulated: bool,
@@ -63,6 +71,7 @@ impl Hub {
         Arc::new(Self {
             follow: running.follow(),
             dir: running.dir().to_owned(),
+            lake,
             caller: running.caller(),
             door: Arc::clone(running.door()),
             stats: Arc::clone(running.stats()),
@@ -73,7 +82,26 @@ impl Hub {
             simulated,
             token: token.filter(|t| !t.is_empty()),
             listeners: Semaphore::new(LISTENERS_MAX),
+            opened: Mutex::default(),
         })
+    }
+
+    /// The lake as it is now; read anew only when a commit came.
+    ///
+    /// # Errors
+    /// [`LakeError`] if it cannot be read.
+    pub fn lake_now(&self) -> Result<Arc<Lake>, LakeError> {
+        let changed = std::fs::metadata(self.lake.join("commits")).and_then(|m| m.modified());
+        let changed = changed.unwrap_or(SystemTime::UNIX_EPOCH);
+        let mut opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((at, lake)) = opened.as_ref()
+            && *at == changed
+        {
+            return Ok(Arc::clone(lake));
+        }
+        let lake = Arc::new(Lake::open(&self.lake)?);
+        *opened = Some((changed, Arc::clone(&lake)));
+        Ok(lake)
     }
 }
 

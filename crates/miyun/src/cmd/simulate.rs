@@ -96,6 +96,7 @@ pub fn import(lake: &Path, seed: u64) -> Result<()> {
             name,
             digest,
             declared: "hour-begin, UTC+8, simulated".into(),
+            reviewed: false,
             parsed,
         }],
         subjects,
