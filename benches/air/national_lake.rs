@@ -205,6 +205,7 @@ fn run(out: &str, stations: usize, seed: u64) -> Result<String, Box<dyn std::err
             digest: format!("{:064x}", seed << 32 | u64::from(*code)),
             declared: "hour-begin, UTC+8".into(),
             name,
+            reviewed: false,
             parsed,
         };
         let report = lake.import(

@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use load::{KEY, Logger, Manner, Tally, Template, mn, quantile, spawn};
+use miyun_gateway::command::Patience;
 use miyun_gateway::log::{Position, Reader};
 use miyun_gateway::registry::Property;
 use miyun_gateway::{Gateway, Settings};
@@ -79,7 +80,15 @@ fn serve(dir: &Path, encrypted: bool) -> Result<()> {
         gateway.registry().set("bench", 0, &set)?;
     }
     let recovery = gateway.recovery().clone();
-    let running = gateway.start()?;
+    let mut running = gateway.start()?;
+    // As in service: live state, commands and retention follow the log on the same cores.
+    if std::env::var("FOLLOW").as_deref() != Ok("0") {
+        running.attend(Patience {
+            answer: Duration::from_secs(10),
+            resends: 3,
+            result: Duration::from_secs(60),
+        })?;
+    }
     println!(
         "{} {}",
         running.addresses()[0],
@@ -90,6 +99,11 @@ fn serve(dir: &Path, encrypted: bool) -> Result<()> {
         match line?.as_str() {
             "stats" => println!("{}", serde_json::to_string(&running.stats().now())?),
             "open" => println!("{}", running.open_connections()),
+            "behind" => {
+                // Frames stored that the live state has not taken in.
+                let seen: u64 = running.state().with(|all| all.values().map(|d| d.frames).sum());
+                println!("{}", running.stats().now().frames.saturating_sub(seen));
+            }
             _ => break,
         }
         std::io::stdout().flush()?;
@@ -261,6 +275,10 @@ fn speed(seconds: u64, encrypted: bool) -> Result<()> {
         (server.cpu_s()? - cpu) / wall,
         (cpu_s(std::process::id())? - own) / wall,
         server.status_kb("VmRSS")? / 1024
+    );
+    println!(
+        "the live state is {} frames behind",
+        server.ask("behind")?
     );
     println!(
         "{} batches, mean {:.0} frames, mean commit {:.1} ms",
@@ -464,9 +482,10 @@ fn backlog(frames: u64) -> Result<()> {
     );
     let stats = server.ask("stats")?;
     println!(
-        "stored {}, memory {} MB",
+        "stored {}, memory {} MB; the live state is {} frames behind",
         stats["frames"],
-        server.status_kb("VmRSS")? / 1024
+        server.status_kb("VmRSS")? / 1024,
+        server.ask("behind")?
     );
     server.kill()
 }

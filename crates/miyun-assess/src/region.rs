@@ -81,8 +81,11 @@ fn measured<'a>(lake: &'a Lake, request: &AirRequest) -> HashSet<&'a SubjectId> 
     let known = request.as_known_on.as_deref();
     lake.commits()
         .iter()
-        .filter(|c| known.is_none_or(|t| c.recorded_at.as_str() <= t))
-        .flat_map(|c| &c.series)
+        .flat_map(|c| {
+            let series = c.series.iter().enumerate();
+            series.filter(move |(k, _)| known.is_none_or(|t| c.knew(*k, t)))
+        })
+        .map(|(_, s)| s)
         .filter(|s| INDICATORS.contains(&s.indicator.as_str()))
         .map(|s| &s.subject)
         .collect()

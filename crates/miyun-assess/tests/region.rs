@@ -94,6 +94,7 @@ fn lake(dir: &std::path::Path) -> Lake {
         name: "x.csv".into(),
         digest: "0".repeat(64),
         declared: String::new(),
+        reviewed: false,
         parsed,
     };
     lake.import(

@@ -2,6 +2,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 /// One segment being written.
@@ -41,33 +42,66 @@ pub trait Files: Send {
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Disk;
 
-impl SegmentFile for File {
+/// A segment on the machine's file system. Its blocks are reserved ahead, so that a sync writes
+/// data and not the file's growth; what is reserved and not yet written reads as zeros.
+#[derive(Debug)]
+struct Segment {
+    file: File,
+    at: u64,
+    reserved: u64,
+}
+
+/// Bytes reserved at once.
+const RESERVE: u64 = 32 << 20;
+
+impl Segment {
+    fn new(file: File, at: u64) -> Self {
+        Self {
+            file,
+            at,
+            reserved: at,
+        }
+    }
+}
+
+impl SegmentFile for Segment {
     fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.write_all(bytes)
+        let end = self.at + bytes.len() as u64;
+        if end > self.reserved {
+            // Where it cannot be reserved (another file system, a disk that is nearly full) the
+            // write itself says whether there is room.
+            let more = RESERVE.max(bytes.len() as u64);
+            let flags = rustix::fs::FallocateFlags::empty();
+            if rustix::fs::fallocate(&self.file, flags, self.at, more).is_ok() {
+                self.reserved = self.at + more;
+            }
+        }
+        self.file.write_all_at(bytes, self.at)?;
+        self.at = end;
+        Ok(())
     }
     fn sync(&mut self) -> io::Result<()> {
-        self.sync_data()
+        self.file.sync_data()
     }
     fn cut(&mut self, length: u64) -> io::Result<()> {
-        self.set_len(length)
+        self.file.set_len(length)?;
+        (self.at, self.reserved) = (length, length);
+        Ok(())
     }
 }
 
 impl Files for Disk {
     fn create(&self, path: &Path) -> io::Result<Box<dyn SegmentFile>> {
-        let file = OpenOptions::new()
-            .create_new(true)
-            .append(true)
-            .open(path)?;
+        let file = OpenOptions::new().create_new(true).write(true).open(path)?;
         file.sync_all()?;
         sync_dir(path.parent().unwrap_or(path))?;
-        Ok(Box::new(file))
+        Ok(Box::new(Segment::new(file, 0)))
     }
     fn resume(&self, path: &Path, length: u64) -> io::Result<Box<dyn SegmentFile>> {
-        let file = OpenOptions::new().append(true).open(path)?;
+        let file = OpenOptions::new().write(true).open(path)?;
         file.set_len(length)?;
         file.sync_all()?;
-        Ok(Box::new(file))
+        Ok(Box::new(Segment::new(file, length)))
     }
 }
 

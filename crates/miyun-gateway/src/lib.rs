@@ -18,7 +18,6 @@ pub mod files;
 pub mod hearing;
 pub mod journal;
 pub mod log;
-pub mod merkle;
 pub mod mqtt;
 pub mod reading;
 pub mod registry;
@@ -34,6 +33,7 @@ pub mod writer;
 use std::path::{Path, PathBuf};
 
 pub use log::{FrameLog, Position};
+pub use miyun_merkle as merkle;
 pub use registry::{Property, Registry};
 pub use server::{Gateway, Running};
 pub use settings::Settings;

@@ -8,6 +8,7 @@ mod read;
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs::{self, File};
+use std::hash::BuildHasherDefault;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
@@ -19,11 +20,12 @@ pub use format::{
 };
 pub use keep::{Keeping, Kept};
 pub use proof::{DayRoot, Proof, ProofError, day_number, prove, verify};
-pub use read::{Batch, Position, Reader, first_record, first_time, segments};
+pub use read::{Batch, Position, Reader, first_record, first_time, segments, whole};
 
 use crate::GatewayError;
 use crate::files::{Files, SegmentFile};
 use crate::merkle::{self, Frontier, Hash};
+use crate::seen::AsIs;
 
 /// Settings of a log.
 #[derive(Debug, Clone, Copy)]
@@ -54,19 +56,9 @@ struct Past {
     time_ms: i64,
     #[serde(with = "merkle::hex_hash")]
     previous: Hash,
-    day: Option<Day>,
+    day: Option<OpenDay>,
     /// Chain of each device: its number, records, head.
     chains: BTreeMap<u64, Chain>,
-}
-
-/// The tree of the day that is open.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-struct Day {
-    day: i32,
-    first_batch: u64,
-    first_record: u64,
-    size: u64,
-    full: Vec<String>,
 }
 
 /// Hash chain over the records of one device: `head = SHA-256(head before || leaf)`.
@@ -101,8 +93,8 @@ pub struct Receipt {
     pub end: Position,
 }
 
-/// A day whose tree is closed.
-#[derive(Debug, Clone)]
+/// The tree of the day that is open.
+#[derive(Debug, Clone, Serialize, Deserialize)]
 struct OpenDay {
     day: i32,
     first_batch: u64,
@@ -125,7 +117,7 @@ pub struct FrameLog {
     day: Option<OpenDay>,
     /// No batch may join a day before this one: its root is published.
     day_floor: i32,
-    chains: HashMap<u64, Chain>,
+    chains: HashMap<u64, Chain, BuildHasherDefault<AsIs>>,
     buffer: Vec<u8>,
     packed: Vec<u8>,
     leaves: Vec<Hash>,
@@ -166,7 +158,7 @@ impl FrameLog {
             previous: [0; 32],
             day: None,
             day_floor: i32::MIN,
-            chains: HashMap::new(),
+            chains: HashMap::default(),
             buffer: Vec::new(),
             packed: Vec::new(),
             leaves: Vec::new(),
@@ -223,20 +215,18 @@ impl FrameLog {
             visit(&batch);
             end = reader.position().offset;
         }
-        let length = fs::metadata(&path)
-            .map_err(|e| GatewayError::io(&path, e))?
-            .len();
+        let torn = read::written_beyond(&path, end).map_err(|e| GatewayError::io(&path, e))?;
         self.file = Some(
             self.files
                 .resume(&path, end)
                 .map_err(|e| GatewayError::io(&path, e))?,
         );
         self.length = end;
-        Ok(if length > end {
+        Ok(if torn > 0 {
             Some(Cut {
                 path,
                 at: end,
-                bytes: length - end,
+                bytes: torn,
             })
         } else {
             lost
@@ -246,23 +236,7 @@ impl FrameLog {
     fn take_past(&mut self, p: Past) {
         (self.batch, self.record, self.time_ms, self.previous) =
             (p.batch, p.record, p.time_ms, p.previous);
-        self.day = p.day.map(|d| OpenDay {
-            day: d.day,
-            first_batch: d.first_batch,
-            first_record: d.first_record,
-            tree: Frontier::from_parts(
-                d.size,
-                d.full
-                    .iter()
-                    .map(|h| {
-                        let mut out = [0; 32];
-                        // Written by us and covered by the checksum of the segment's head.
-                        let _ = hex::decode_to_slice(h, &mut out);
-                        out
-                    })
-                    .collect(),
-            ),
-        });
+        self.day = p.day;
         self.chains = p.chains.into_iter().collect();
     }
 
@@ -272,13 +246,7 @@ impl FrameLog {
             record: self.record,
             time_ms: self.time_ms,
             previous: self.previous,
-            day: self.day.as_ref().map(|d| Day {
-                day: d.day,
-                first_batch: d.first_batch,
-                first_record: d.first_record,
-                size: d.tree.size(),
-                full: d.tree.full().iter().map(hex::encode).collect(),
-            }),
+            day: self.day.clone(),
             chains: self.chains.iter().map(|(n, c)| (*n, *c)).collect(),
         }
     }
@@ -436,6 +404,13 @@ impl FrameLog {
         });
         match made {
             Ok(f) => {
+                // What was reserved in the old segment and not written is given back. Zeros left by
+                // a crash at this moment do no harm: no batch begins with them.
+                if let Some(old) = &mut self.file
+                    && let Err(e) = old.cut(self.length)
+                {
+                    tracing::warn!("segment {}: {e}", self.segment);
+                }
                 (self.file, self.segment, self.length) = (Some(f), self.batch, head.len() as u64);
                 Ok(())
             }

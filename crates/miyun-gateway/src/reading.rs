@@ -1,12 +1,17 @@
 //! Readings out of stored records: factor, statistic, instant, value, flag. The device's dated
 //! properties say in which unit and by which clock; nothing is guessed from the frame.
 
+use std::collections::HashMap;
+use std::hash::BuildHasherDefault;
+use std::ops::Range;
+
 use jiff::civil::DateTime;
 use miyun_hj212::{DeviceProfile, Findings, Frame, Stamp, decode};
 use serde::{Deserialize, Serialize};
 
 use crate::log::{Kind, Record};
 use crate::registry::{Device, Property};
+use crate::seen::AsIs;
 
 /// Over what a reading was taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -203,9 +208,22 @@ impl DocumentReading {
 pub struct Interpreter {
     utc_offset_minutes: i32,
     plain: Vec<u8>,
-    /// Profile of the device looked at last, and what it was made of.
-    last: Option<(u64, u64, DeviceProfile)>,
+    /// Profiles of devices.
+    profiles: HashMap<u64, Known, BuildHasherDefault<AsIs>>,
 }
+
+/// A profile, and how long it may be used.
+#[derive(Debug)]
+struct Known {
+    profile: DeviceProfile,
+    /// Version of the registry that it was made of.
+    version: u64,
+    /// When it holds.
+    holds: Range<i64>,
+}
+
+/// Profiles kept at once.
+const PROFILES_MAX: usize = 50_000;
 
 impl Interpreter {
     /// An interpreter in a zone.
@@ -214,7 +232,7 @@ impl Interpreter {
         Self {
             utc_offset_minutes,
             plain: Vec::new(),
-            last: None,
+            profiles: HashMap::default(),
         }
     }
 
@@ -229,17 +247,21 @@ impl Interpreter {
                 ..Said::default()
             });
         }
-        let known = self
-            .last
-            .as_ref()
-            .is_some_and(|(d, v, _)| (*d, *v) == (r.device, version));
-        if !known {
-            // Dialect and keys hold for what was sent then, but a person's later word about the
-            // past (`from_ms` before) counts.
-            self.last = Some((r.device, version, device.profile(r.received_ms)));
+        if self.profiles.len() >= PROFILES_MAX && !self.profiles.contains_key(&r.device) {
+            self.profiles.clear();
         }
-        let profile = &self.last.as_ref()?.2;
-        let frame = decode(r.frame, profile, &mut self.plain).ok()?;
+        // Dialect and keys hold for what was sent then, but a person's later word about the past
+        // (`from_ms` before) counts.
+        let fresh = || Known {
+            profile: device.profile(r.received_ms),
+            version,
+            holds: device.profile_holds(r.received_ms),
+        };
+        let known = self.profiles.entry(r.device).or_insert_with(fresh);
+        if known.version != version || !known.holds.contains(&r.received_ms) {
+            *known = fresh();
+        }
+        let frame = decode(r.frame, &known.profile, &mut self.plain).ok()?;
         Some(said(&frame, device, self.utc_offset_minutes, r.received_ms))
     }
 }

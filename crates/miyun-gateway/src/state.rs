@@ -59,6 +59,9 @@ pub struct DeviceState {
     pub minutes: BTreeMap<i64, u64>,
     /// Hour values by factor and attribute: label and value.
     pub hours: BTreeMap<(String, String), BTreeMap<i64, (i64, char)>>,
+    /// Minute reports by factor and hour number: the minutes at which one begins, a bit each, by
+    /// the flag of its mean.
+    pub minute_means: BTreeMap<String, BTreeMap<i64, BTreeMap<char, u64>>>,
     /// Condition marks: from label on, as sent.
     pub marks: BTreeMap<i64, Vec<(String, String)>>,
     /// Lags of the last real-time frames, for learning the clock.
@@ -77,6 +80,36 @@ impl DeviceState {
         let bits = self.minutes.get(&hour).map_or(0, |b| b.count_ones());
         let expected = (60 / interval_min.clamp(1, 60)).max(1);
         (f64::from(bits) / f64::from(expected)).min(1.0)
+    }
+
+    /// Minute reports of a factor in the hour that begins at `label_s`, of those whose flag `usable`
+    /// accepts.
+    #[must_use]
+    pub fn minute_reports(&self, code: &str, label_s: i64, usable: impl Fn(char) -> bool) -> u32 {
+        let hour = label_s.div_euclid(3_600);
+        let flags = self.minute_means.get(code).and_then(|h| h.get(&hour));
+        flags.map_or(0, |flags| {
+            let good = flags.iter().filter(|(f, _)| usable(**f));
+            good.map(|(_, bits)| bits.count_ones()).sum()
+        })
+    }
+
+    /// The distance between its minute reports, if it is the same in nine of ten cases.
+    fn minutes_apart(&self) -> Option<(u32, u64)> {
+        let mut apart = [0u64; 61];
+        for hours in self.minute_means.values() {
+            for flags in hours.values() {
+                let bits = flags.values().fold(0, |all, b| all | b);
+                let at: Vec<usize> = (0..60).filter(|k| bits >> k & 1 == 1).collect();
+                for pair in at.windows(2) {
+                    apart[pair[1] - pair[0]] += 1;
+                }
+            }
+        }
+        let total: u64 = apart.iter().sum();
+        let (minutes, n) = (1u32..).zip(&apart[1..]).max_by_key(|(_, n)| **n)?;
+        let clear = *n >= LEARN_AFTER && *n * 10 >= total * 9 && 60 % minutes == 0;
+        clear.then_some((minutes, *n))
     }
 
     /// Every how many minutes it reports, by the densest hour.
@@ -156,6 +189,20 @@ impl DeviceState {
                     unit: v.unit.clone(),
                 },
             );
+        }
+        if v.span == Span::Minute && matches!(v.attribute.as_str(), "Avg" | "ZsAvg") {
+            let known = self.minute_means.contains_key(&v.code);
+            if known || self.minute_means.len() < VALUES_MAX {
+                let hours = self.minute_means.entry(v.code.clone()).or_default();
+                let minutes = hours.entry(v.label_s.div_euclid(3_600)).or_default();
+                let bit = 1 << (v.label_s.rem_euclid(3_600) / 60);
+                // What was sent again with another flag counts as it was sent last.
+                minutes.values_mut().for_each(|bits| *bits &= !bit);
+                *minutes.entry(v.flag).or_default() |= bit;
+                while hours.len() > HOURS {
+                    hours.pop_first();
+                }
+            }
         }
         if v.span == Span::Hour && matches!(v.attribute.as_str(), "Avg" | "ZsAvg") {
             let key = (v.code.clone(), v.attribute.clone());
@@ -277,7 +324,7 @@ impl State {
         Ok(state)
     }
 
-    /// Proposes what was learnt of the devices: edition, dialect of the check, clock.
+    /// Proposes what was learnt of the devices: edition, dialect of the check, clock, minute reports.
     ///
     /// # Errors
     /// [`GatewayError`] if a proposal cannot be written.
@@ -318,6 +365,14 @@ impl State {
                             format!("the version bits of {n} of {total} frames"),
                         ));
                     }
+                }
+                if let Some((minutes, n)) = d.minutes_apart() {
+                    ideas.push((
+                        *device,
+                        Property::MinuteInterval,
+                        minutes.to_string(),
+                        format!("{n} minute reports were {minutes} min apart"),
+                    ));
                 }
                 if d.lags.len() >= 32 {
                     let mut lags = d.lags.clone();

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 
 use crate::GatewayError;
-use crate::clock::{Clock, Jump, wall_ms};
+use crate::clock::{Clock, Jump};
 use crate::log::{DayRoot, FrameLog, Position, Receipt, Records, day_of};
 use crate::merkle::Hash;
 use crate::registry::Registry;
@@ -294,35 +294,46 @@ impl Stats {
     }
 }
 
+/// Reads a wall clock, milliseconds since 1970 UTC.
+pub type Wall = Box<dyn Fn() -> i64 + Send + Sync>;
+
 /// The clock that all threads read.
-#[derive(Debug)]
-pub struct SharedClock(Mutex<Clock>);
+pub struct SharedClock {
+    clock: Mutex<Clock>,
+    wall: Wall,
+}
+
+impl std::fmt::Debug for SharedClock {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("SharedClock").field(&self.clock).finish()
+    }
+}
 
 impl SharedClock {
     /// A clock that does not start before `not_before_ms`.
     #[must_use]
-    pub fn new(not_before_ms: i64) -> Self {
-        Self(Mutex::new(Clock::new(
-            wall_ms(),
-            not_before_ms,
-            Instant::now(),
-        )))
+    pub fn new(not_before_ms: i64, wall: Wall) -> Self {
+        let clock = Clock::new(wall(), not_before_ms, Instant::now());
+        Self {
+            clock: Mutex::new(clock),
+            wall,
+        }
     }
 
     /// Milliseconds since 1970 UTC.
     #[must_use]
     pub fn now_ms(&self) -> i64 {
-        self.0
+        self.clock
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .at(Instant::now())
     }
 
     fn compare(&self) -> Option<Jump> {
-        self.0
+        self.clock
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
-            .compare(wall_ms(), Instant::now())
+            .compare((self.wall)(), Instant::now())
     }
 }
 

@@ -9,7 +9,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use common::{Logger, frame, mn, qn, settings, start};
-use miyun_gateway::Gateway;
+use miyun_gateway::log::{Kind, Position, Reader};
+use miyun_gateway::registry::number_of;
+use miyun_gateway::server::paths;
+use miyun_gateway::{Gateway, Property};
+use miyun_hj212::sm4::{Key, Keys};
+use miyun_hj212::{DeviceProfile, Edition, Message, Qn, Region, Stamp};
 
 /// Honest loggers send while `harm` runs; each frame must be answered soon.
 fn honest_beside(to: SocketAddr, frames: u64) -> Duration {
@@ -101,6 +106,97 @@ fn garbage_floods_endless_frames_and_slow_senders() {
     }
     assert!(worst < Duration::from_secs(5), "{worst:?}");
     assert!(running.stats().now().turned_away > 0);
+}
+
+/// An encrypted frame of 2025.
+fn sealed(mn: &str, qn: &str, key: &str) -> Vec<u8> {
+    let profile = DeviceProfile {
+        edition: Some(Edition::E2025),
+        keys: Keys::one(Key::parse(key).unwrap()),
+        ..DeviceProfile::default()
+    };
+    let now = jiff::tz::TimeZone::fixed(jiff::tz::offset(8)).to_datetime(jiff::Timestamp::now());
+    Message::new("31", 2011, mn)
+        .qn(Qn::parse(qn).unwrap())
+        .pw("123456")
+        .ack(true)
+        .region(
+            Region::new()
+                .item("DataTime", Stamp(now))
+                .factor("a21026", &[("Rtd", &"12.5"), ("Flag", &"N")]),
+        )
+        .encode_whole(&profile)
+        .unwrap()
+}
+
+#[test]
+fn wrong_keys_stall_nobody_and_are_never_data() {
+    const GOOD: &str = "0123456789ABCDEFFEDCBA9876543210";
+    const WRONG: &str = "00000000000000000000000000000001";
+    let dir = tempfile::tempdir().unwrap();
+    let running = start(dir.path());
+    let to = running.addresses()[0];
+    let set = |k: u32, p: Property, v: &str| (mn(k), p, v.to_owned(), 0, String::new());
+    running
+        .registry()
+        .set(
+            "li",
+            1,
+            &[
+                set(1, Property::Edition, "2025"),
+                set(1, Property::Key, GOOD),
+                set(2, Property::Edition, "2025"),
+                set(2, Property::Key, GOOD),
+            ],
+        )
+        .unwrap();
+    let stop = Arc::new(AtomicBool::new(false));
+    // Four senders with a wrong key, two of them under the name of an honest device, and one that
+    // encrypts though no key of it is registered.
+    let floods: Vec<_> = [2, 2, 1, 1, 3]
+        .into_iter()
+        .map(|k| {
+            let many: Vec<u8> = (0..300u64)
+                .flat_map(|i| sealed(&mn(k), &qn(900_000 + i), WRONG))
+                .collect();
+            harm(&stop, move || {
+                if let Ok(mut s) = TcpStream::connect(to) {
+                    while s.write_all(&many).is_ok() {}
+                }
+            })
+        })
+        .collect();
+    let encrypted = std::thread::spawn(move || {
+        let mut l = Logger::connect(to);
+        let mut worst = Duration::ZERO;
+        for i in 0..60 {
+            let t = Instant::now();
+            assert!(l.send(&sealed(&mn(1), &qn(i), GOOD), &qn(i)), "frame {i}");
+            worst = worst.max(t.elapsed());
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        worst
+    });
+    let plain = honest_beside(to, 60);
+    let encrypted = encrypted.join().unwrap();
+    stop.store(true, Ordering::Relaxed);
+    for f in floods {
+        f.join().unwrap();
+    }
+    let worst = plain.max(encrypted);
+    assert!(worst < Duration::from_secs(5), "{worst:?}");
+    let stats = running.stats().now();
+    assert!(stats.quarantined > 0 && stats.turned_away > 0, "{stats:?}");
+    // Honest frames are data, each once; nothing of the others is.
+    let mut data = std::collections::BTreeMap::new();
+    let mut reader = Reader::at(&paths::log(dir.path()), Position::default());
+    while let Some(b) = reader.next(running.progress().end()).unwrap() {
+        for r in b.records().filter(|r| r.kind == Kind::Frame) {
+            *data.entry(r.device).or_insert(0) += 1;
+        }
+    }
+    let (one, honest) = (number_of(&mn(1)), number_of(&mn(77)));
+    assert_eq!(data, [(one, 60), (honest, 60)].into_iter().collect());
 }
 
 #[test]

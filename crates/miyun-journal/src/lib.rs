@@ -11,7 +11,7 @@ pub mod export;
 pub mod format;
 mod journal;
 pub mod log;
-pub mod merkle;
+pub use miyun_merkle as merkle;
 pub mod proof;
 pub mod rebuild;
 mod storage;

@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs::{self, File};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use miyun_core::observation::Flag;
 use miyun_core::{Series, Subject};
@@ -11,6 +12,9 @@ use miyun_import::{Parsed, SeriesRows};
 use crate::commit::{self, Commit, FileInfo, PartInfo};
 use crate::part::{self, Run};
 use crate::{Lake, LakeError};
+
+/// How long a reader that opened the lake before a merge may still read what the merge replaced.
+const READERS_LEAVE: Duration = Duration::from_secs(3_600);
 
 /// A parsed file to import.
 #[derive(Debug)]
@@ -21,8 +25,19 @@ pub struct ImportFile {
     pub digest: String,
     /// How its labels were declared.
     pub declared: String,
+    /// Its values were reviewed: they replace preliminary ones and are not replaced by them. In one
+    /// import reviewed files stand behind the others.
+    pub reviewed: bool,
     /// What it says.
     pub parsed: Parsed,
+}
+
+/// A value that holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Held {
+    pub value: i64,
+    pub flag: Flag,
+    pub reviewed: bool,
 }
 
 /// What an import did.
@@ -38,6 +53,8 @@ pub struct ImportReport {
     pub values_revised: u64,
     /// Values that were already there.
     pub values_known: u64,
+    /// Preliminary values left out because a reviewed one holds.
+    pub values_outranked: u64,
     /// Sequence of the commit, `None` if nothing was stored.
     pub commit: Option<u64>,
 }
@@ -50,7 +67,7 @@ impl Lake {
             c.files
                 .iter()
                 .find(|f| f.digest == digest)
-                .map(|f| (f, c.recorded_at.as_str()))
+                .map(|f| (f, c.recorded(f).1))
         })
     }
 
@@ -69,9 +86,7 @@ impl Lake {
         now: &str,
     ) -> Result<ImportReport, LakeError> {
         let _lock = self.lock()?;
-        self.commits = commit::read_all(&self.root)?;
-        self.index.take();
-        self.sweep()?;
+        self.refresh()?;
         let mut report = ImportReport::default();
         let mut fresh = Vec::new();
         for file in files {
@@ -105,10 +120,12 @@ impl Lake {
         let sequence = self.commits.last().map_or(1, |c| c.sequence + 1);
         let commit = Commit {
             sequence,
+            first: None,
             recorded_at: now.to_owned(),
             files: draft.files,
             subjects,
             series: draft.series,
+            came_from: Vec::new(),
             parts,
         };
         commit::write(&self.root, &commit)?;
@@ -128,14 +145,39 @@ impl Lake {
         }
     }
 
-    /// Removes what an interrupted import left: temporary files and parts that no commit names.
-    fn sweep(&self) -> Result<(), LakeError> {
+    /// Looks at the commits again; removes what an interrupted import left (temporary files, parts
+    /// that no commit names) and commits that merged ones have replaced for so long that nobody
+    /// reads them any more.
+    pub(crate) fn refresh(&mut self) -> Result<(), LakeError> {
+        let (commits, mut replaced) = commit::scan(&self.root)?;
+        self.commits = commits;
+        self.index.take();
+        let before = replaced.len();
+        let mut failed = None;
+        replaced.retain(|r| {
+            let read = r.since.elapsed().is_ok_and(|age| age < READERS_LEAVE);
+            if !read && let Err(e) = fs::remove_file(&r.path) {
+                failed = Some(LakeError::io(&r.path, e));
+            }
+            read
+        });
+        if let Some(e) = failed {
+            return Err(e);
+        }
+        if replaced.len() < before {
+            commit::sync_dir(&self.root.join("commits"))?;
+        }
         let named: HashSet<_> = self
             .commits
             .iter()
+            .chain(replaced.iter().map(|r| &r.commit))
             .flat_map(|c| &c.parts)
             .map(|p| self.root.join(&p.path))
             .collect();
+        self.sweep(&named)
+    }
+
+    fn sweep(&self, named: &HashSet<PathBuf>) -> Result<(), LakeError> {
         let mut stack = vec![
             self.root.join("observations"),
             self.root.join("commits"),
@@ -188,6 +230,8 @@ impl Draft {
             rows: file.parsed.rows,
             values: 0,
             problems: file.parsed.problems.total,
+            reviewed: file.reviewed,
+            recorded: None,
         };
         let at = self.files.len();
         for rows in file.parsed.series {
@@ -196,7 +240,7 @@ impl Draft {
                 self.series.push(rows.series.clone());
                 self.series.len() - 1
             });
-            let run = sorted(k, at, rows, &known, report);
+            let run = sorted(k, at, rows, file.reviewed, &known, report);
             info.values += run.value.len() as u64;
             if !run.value.is_empty() {
                 self.runs.push(run);
@@ -226,6 +270,7 @@ impl Draft {
                     value: rest.value.split_off(end),
                     flag: rest.flag.split_off(end),
                     line: rest.line.split_off(end),
+                    origin: Vec::new(),
                 };
                 by.entry((m.clone(), year)).or_default().push(rest);
                 rest = tail;
@@ -274,7 +319,8 @@ fn sorted(
     series: usize,
     file: usize,
     rows: SeriesRows,
-    known: &HashMap<i64, (i64, Flag)>,
+    reviewed: bool,
+    known: &HashMap<i64, Held>,
     report: &mut ImportReport,
 ) -> Run {
     let in_order = rows.label_s.is_sorted();
@@ -287,6 +333,7 @@ fn sorted(
             value: rows.value,
             flag: rows.flag,
             line: rows.line,
+            origin: Vec::new(),
         };
     }
     let mut order: Vec<usize> = (0..rows.len()).collect();
@@ -294,7 +341,18 @@ fn sorted(
         order.sort_by_key(|i| rows.label_s[*i]);
     }
     order.retain(|i| match known.get(&rows.label_s[*i]) {
-        Some(old) if *old == (rows.value[*i], rows.flag[*i]) => {
+        Some(old) if old.reviewed && !reviewed => {
+            report.values_outranked += 1;
+            false
+        }
+        Some(old)
+            if *old
+                == Held {
+                    value: rows.value[*i],
+                    flag: rows.flag[*i],
+                    reviewed,
+                } =>
+        {
             report.values_known += 1;
             false
         }
@@ -314,11 +372,12 @@ fn sorted(
         value: order.iter().map(|i| rows.value[*i]).collect(),
         flag: order.iter().map(|i| rows.flag[*i]).collect(),
         line: order.iter().map(|i| rows.line[*i]).collect(),
+        origin: Vec::new(),
     }
 }
 
 /// Writes the parts on two threads: encoding is the larger part of an import.
-fn write_parts(
+pub(crate) fn write_parts(
     root: &Path,
     series: &[Series],
     origins: &[String],

@@ -8,6 +8,8 @@
 //! findings/000001-<digest>.parquet                      doubts about the data, append-only
 //! commits/000001-<digest>.json                          what is visible; the rename of this file is the commit
 //! ```
+//! Many small commits are merged into one that replaces them ([`Lake::merge`]); it keeps for every
+//! row from which file it came and when that was recorded.
 //! A part that no commit names does not exist for readers. A crash at any moment leaves the old
 //! state or the new one; leftovers are swept by the next import.
 
@@ -15,6 +17,8 @@ mod assessments;
 mod commit;
 mod findings;
 mod import;
+mod merge;
+mod observed;
 mod parquet_in;
 mod part;
 mod read;
@@ -27,9 +31,11 @@ use std::path::{Path, PathBuf};
 use miyun_core::{Series, Subject};
 
 pub use assessments::RunInfo;
-pub use commit::{Commit, FileInfo, PartInfo, Span};
+pub use commit::{Commit, FileInfo, PartInfo, Recorded, Span};
 pub use findings::{FindingRow, FindingsReport};
 pub use import::{ImportFile, ImportReport};
+pub use merge::{Merged, Merging};
+pub use observed::{Observed, Window};
 pub use parquet_in::read_parquet;
 pub use read::{Dense, MISSING, Request, Row, SubjectHours};
 pub use sql::{Functions, IndexFunction, SqlTable};
@@ -73,6 +79,12 @@ pub enum LakeError {
     /// A query failed.
     #[error("query: {0}")]
     Query(String),
+    /// A window with too many rows.
+    #[error("more than {most} rows: ask for a shorter time")]
+    TooMuch {
+        /// Rows that are read at most.
+        most: u64,
+    },
     /// A query that would change something.
     #[error("only queries are allowed here, not {0}")]
     ReadOnly(String),
@@ -139,6 +151,13 @@ impl Lake {
     #[must_use]
     pub fn root(&self) -> &Path {
         &self.root
+    }
+
+    /// The files of the commits that hold, oldest first.
+    #[must_use]
+    pub fn commit_files(&self) -> Vec<PathBuf> {
+        let path = |c| commit::path(&self.root, c);
+        self.commits.iter().map(path).collect()
     }
 
     /// Imports, oldest first.

@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use datafusion::arrow::array::{
-    Array, ArrayRef, AsArray, Decimal128Array, RecordBatch, TimestampMillisecondArray, UInt32Array,
+    Array, ArrayRef, AsArray, Decimal128Array, RecordBatch, StringArray, TimestampMillisecondArray,
+    UInt32Array,
 };
 use datafusion::arrow::datatypes::{
     DataType, Decimal64Type, Field, Int32Type, Schema, SchemaRef, TimeUnit,
@@ -42,7 +43,8 @@ const VALUE_DIGITS: i8 = VALUE_SCALE as i8;
 /// Rows decoded at a time: two columns of them stay in a core's cache.
 const BATCH_ROWS: usize = 1 << 14;
 
-/// Values of one series from one file, sorted by label.
+/// Values of one series from one file, sorted by label; or from several files that were merged,
+/// sorted by hour, file and label.
 pub(crate) struct Run {
     /// Position in the commit's series.
     pub series: usize,
@@ -52,6 +54,8 @@ pub(crate) struct Run {
     pub value: Vec<i64>,
     pub flag: Vec<Flag>,
     pub line: Vec<u32>,
+    /// Position in the commit's files of each row; empty if all came from `file`.
+    pub origin: Vec<usize>,
 }
 
 fn dictionary() -> DataType {
@@ -141,15 +145,15 @@ pub(crate) fn write(
             info.spans.push(Span {
                 series: run.series,
                 file: run.file,
+                mixed: !run.origin.is_empty(),
                 group,
                 start: open.rows,
                 rows: run.value.len(),
-                first_s: run.label_s.first().copied().unwrap_or(0),
-                last_s: run.label_s.last().copied().unwrap_or(0),
+                first_s: run.label_s.iter().min().copied().unwrap_or(0),
+                last_s: run.label_s.iter().max().copied().unwrap_or(0),
                 usable: run.flag.iter().all(|f| f.usable()),
             });
-            open.push(&series[run.series], &origins[run.file], run)
-                .map_err(fail)?;
+            open.push(&series[run.series], origins, run).map_err(fail)?;
         }
         info.rows += open.rows as u64;
         open.close(&mut writer).map_err(fail)?;
@@ -185,7 +189,7 @@ impl Group {
         })
     }
 
-    fn push(&mut self, series: &Series, origin: &str, run: &Run) -> Result<(), ParquetError> {
+    fn push(&mut self, series: &Series, origins: &[String], run: &Run) -> Result<(), ParquetError> {
         let n = u32::try_from(run.value.len()).map_err(|e| ParquetError::General(e.to_string()))?;
         let time = run.label_s.iter().map(|s| s * 1_000);
         let value = run.value.iter().map(|v| i128::from(*v));
@@ -205,13 +209,19 @@ impl Group {
                     }
                     continue;
                 }
+                "origin" if !run.origin.is_empty() => {
+                    for same in run.origin.chunk_by(|a, b| a == b) {
+                        self.words[k].push(&origins[same[0]], same.len() as u32);
+                    }
+                    continue;
+                }
                 name => {
                     let word = match name {
                         "subject" => series.subject.as_str(),
                         "indicator" => series.indicator.as_str(),
                         "interval" => series.interval.as_str(),
                         "unit" => series.unit.as_str(),
-                        _ => origin,
+                        _ => &origins[run.file],
                     };
                     self.words[k].push(word, n);
                     continue;
@@ -252,9 +262,27 @@ pub(crate) struct Rows<'a> {
     pub value: &'a [i64],
     /// If flags were asked for: which words let a value be used, and per row its word.
     pub usable: Option<(&'a [bool], &'a [i32])>,
+    /// If files were asked for: positions of the files, and per row which of them.
+    pub files: Option<(&'a [usize], &'a [i32])>,
 }
 
 impl Rows<'_> {
+    /// Row `i` alone.
+    pub fn row(&self, i: usize) -> Rows<'_> {
+        Rows {
+            time_ms: &self.time_ms[i..=i],
+            value: &self.value[i..=i],
+            usable: self.usable.map(|(w, keys)| (w, &keys[i..=i])),
+            files: self.files.map(|(w, keys)| (w, &keys[i..=i])),
+        }
+    }
+
+    /// Position of the file that row `i` came from, if files were asked for.
+    pub fn file(&self, i: usize) -> Option<usize> {
+        let (words, keys) = self.files?;
+        words.get(usize::try_from(keys[i]).ok()?).copied()
+    }
+
     /// Whether the value of row `i` may be used; true if flags were not asked for.
     pub fn usable(&self, i: usize) -> bool {
         self.usable.is_none_or(|(words, keys)| {
@@ -266,19 +294,24 @@ impl Rows<'_> {
 
 /// Calls `each` with the rows of every one of `ranges` (increasing, apart, inside row group
 /// `group`), in pieces and in order: the range's position and a piece of its rows. Values come as
-/// the integers that the file holds, pages without wanted rows are skipped.
+/// the integers that the file holds, pages without wanted rows are skipped. Rows say their files if
+/// `file_of` gives the position of the file with a digest.
 pub(crate) fn visit(
     root: &Path,
     path: &str,
     group: usize,
     ranges: &[Range<usize>],
     flags: bool,
+    file_of: Option<&dyn Fn(&str) -> usize>,
     mut each: impl FnMut(usize, &Rows<'_>),
 ) -> Result<(), LakeError> {
     let full = root.join(path);
     let mut wanted = vec!["time", "value"];
     if flags {
         wanted.push("flag");
+    }
+    if file_of.is_some() {
+        wanted.push("origin");
     }
     let (mut k, mut done) = (0, 0);
     for batch in open(&full, group, ranges, &wanted)? {
@@ -290,6 +323,14 @@ pub(crate) fn visit(
             Some((usable, keys)).filter(|(usable, _)| usable.contains(&false))
         } else {
             None
+        };
+        let origins = match file_of {
+            Some(file_of) => {
+                let (words, keys) = words(&full, column(&full, &batch, "origin")?)?;
+                let files: Vec<usize> = (0..words.len()).map(|w| file_of(words.value(w))).collect();
+                Some((files, keys))
+            }
+            None => None,
         };
         let mut at = 0;
         while at < batch.num_rows() {
@@ -309,6 +350,9 @@ pub(crate) fn visit(
                     time_ms: &times[at..at + n],
                     value: &values[at..at + n],
                     usable: flag
+                        .as_ref()
+                        .map(|(w, keys)| (w.as_slice(), &keys[at..at + n])),
+                    files: origins
                         .as_ref()
                         .map(|(w, keys)| (w.as_slice(), &keys[at..at + n])),
                 },
@@ -375,17 +419,19 @@ fn numbers<'a>(full: &Path, batch: &'a RecordBatch) -> Result<(&'a [i64], &'a [i
     Ok((times.values(), values.values()))
 }
 
-/// Words of a flag column, and which of them each row has.
-fn flag_words<'a>(full: &Path, array: &'a ArrayRef) -> Result<(Vec<Flag>, &'a [i32]), LakeError> {
-    let fail = || LakeError::parquet(full, "flag is no dictionary of words");
+/// Words of a column of words, and which of them each row has.
+fn words<'a>(full: &Path, array: &'a ArrayRef) -> Result<(&'a StringArray, &'a [i32]), LakeError> {
+    let fail = || LakeError::parquet(full, "a column is no dictionary of words");
     let d = array.as_dictionary_opt::<Int32Type>().ok_or_else(fail)?;
     let words = d.values().as_string_opt::<i32>().ok_or_else(fail)?;
-    Ok((
-        (0..words.len())
-            .map(|i| words.value(i).parse().unwrap_or(Flag::Suspect))
-            .collect(),
-        d.keys().values(),
-    ))
+    Ok((words, d.keys().values()))
+}
+
+/// Words of a flag column, and which of them each row has.
+fn flag_words<'a>(full: &Path, array: &'a ArrayRef) -> Result<(Vec<Flag>, &'a [i32]), LakeError> {
+    let (words, keys) = words(full, array)?;
+    let flags = (0..words.len()).map(|i| words.value(i).parse().unwrap_or(Flag::Suspect));
+    Ok((flags.collect(), keys))
 }
 
 /// Columns of some rows of one row group.

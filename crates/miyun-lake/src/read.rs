@@ -1,6 +1,6 @@
 //! Reading dense hours: the values that hold, hour by hour, with what they rest on.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use jiff::civil::Date;
@@ -8,6 +8,7 @@ use miyun_core::observation::{Flag, IntervalLabel};
 use miyun_core::{Series, SubjectId};
 use miyun_import::SeriesRows;
 
+use crate::import::Held;
 use crate::part;
 use crate::{Commit, Lake, LakeError, Span};
 
@@ -143,9 +144,7 @@ impl Lake {
             let span = &part.spans[place.span];
             let series = &commit.series[span.series];
             let start = first_label_s(r.first_day, series, r.interval.unwrap_or(series.interval));
-            let known = r
-                .as_known_on
-                .is_none_or(|t| commit.recorded_at.as_str() <= t);
+            let known = r.as_known_on.is_none_or(|t| commit.knew(span.series, t));
             let asked =
                 r.indicators.is_empty() || r.indicators.contains(&series.indicator.as_str());
             let inside = span.last_s >= start && span.first_s < start + 3_600 * 24 * r.days as i64;
@@ -167,6 +166,26 @@ impl Lake {
             }
         }
         units
+    }
+
+    /// Spans of some subjects with their commits and parts, oldest commit first.
+    pub(crate) fn spans_of<'a>(
+        &'a self,
+        subjects: &[SubjectId],
+    ) -> impl Iterator<Item = (&'a Commit, &'a str, &'a Span)> {
+        let mut places: Vec<Place> = subjects
+            .iter()
+            .filter_map(|s| self.index().get(s))
+            .flatten()
+            .copied()
+            .collect();
+        places.sort_unstable();
+        places.dedup();
+        places.into_iter().map(|p| {
+            let commit = &self.commits[p.commit];
+            let part = &commit.parts[p.part];
+            (commit, part.path.as_str(), &part.spans[p.span])
+        })
     }
 
     /// Where the spans of each subject are.
@@ -219,17 +238,30 @@ impl Lake {
         let pieces = in_order(&units, threads, |u| self.pieces(u, r))?;
         let mut at: HashMap<&Series, usize> = HashMap::new();
         let mut all: Vec<Dense> = Vec::new();
-        for piece in pieces.into_iter().flatten() {
+        let mut origins: Vec<Vec<Origin<'_>>> = Vec::new();
+        for mut piece in pieces.into_iter().flatten() {
+            let of = std::mem::take(&mut piece.origins);
             match at.get(piece.series) {
-                Some(i) => all[*i].supersede(piece),
+                Some(i) => {
+                    origins[*i].extend(of);
+                    all[*i].supersede(piece);
+                }
                 None => {
                     at.insert(piece.series, all.len());
+                    origins.push(of);
                     all.push(Dense::of(piece, r));
                 }
             }
         }
         let mut subjects: BTreeMap<SubjectId, Vec<Dense>> = BTreeMap::new();
-        for mut dense in all {
+        for (mut dense, mut of) in all.into_iter().zip(origins) {
+            // In the order of the imports, whichever part or merged commit they stand in.
+            of.sort_unstable();
+            of.dedup();
+            dense.origins = of
+                .into_iter()
+                .map(|(_, _, digest)| digest.to_owned())
+                .collect();
             dense.forget_unusable();
             match subjects.get_mut(&dense.series.subject) {
                 Some(list) => list.push(dense),
@@ -263,9 +295,28 @@ impl Lake {
         }
         let ranges: Vec<_> = u.spans.iter().map(|s| s.start..s.start + s.rows).collect();
         let flags = u.spans.iter().any(|s| !s.usable);
-        part::visit(&self.root, u.part, u.group, &ranges, flags, |k, rows| {
-            out[target[k]].overlay(rows);
-        })?;
+        // Rows of merged commits say their files one by one.
+        let mixed = u.spans.iter().any(|s| s.mixed);
+        let files = mixed.then(|| u.commit.file_index());
+        let file_of = files
+            .as_ref()
+            .map(|m| move |digest: &str| m.get(digest).copied().unwrap_or(usize::MAX));
+        let file_of = file_of.as_ref().map(|f| f as &dyn Fn(&str) -> usize);
+        part::visit(
+            &self.root,
+            u.part,
+            u.group,
+            &ranges,
+            flags,
+            file_of,
+            |k, rows| match u.spans[k].mixed {
+                true => out[target[k]].overlay_mixed(rows, u.commit, r),
+                false => out[target[k]].overlay(rows),
+            },
+        )?;
+        for piece in &mut out {
+            piece.name_files(u.commit);
+        }
         Ok(out)
     }
 
@@ -277,6 +328,7 @@ impl Lake {
     pub fn rows(&self, r: &Request<'_>) -> Result<Vec<Row>, LakeError> {
         let mut out: Vec<(i64, Row)> = Vec::new();
         for u in self.units(r) {
+            let files = u.commit.file_index();
             for span in &u.spans {
                 let series = &u.commit.series[span.series];
                 let start =
@@ -293,23 +345,23 @@ impl Lake {
                     if c.label_s[i] < start || c.label_s[i] >= end {
                         continue;
                     }
-                    let name = u
-                        .commit
-                        .files
-                        .iter()
-                        .find(|f| f.digest == c.origin[i])
-                        .map_or("", |f| f.name.as_str());
+                    let file = files.get(c.origin[i].as_str()).map(|k| &u.commit.files[*k]);
+                    let recorded_at =
+                        file.map_or(u.commit.recorded_at.as_str(), |f| u.commit.recorded(f).1);
+                    if r.as_known_on.is_some_and(|t| recorded_at > t) {
+                        continue;
+                    }
                     out.push((
                         c.label_s[i],
                         Row {
-                            file: name.to_owned(),
+                            file: file.map_or(String::new(), |f| f.name.clone()),
                             origin: c.origin[i].clone(),
                             line: c.line[i],
                             label: local_text(c.label_s[i], series.utc_offset_minutes),
                             value: c.value[i],
                             unit: series.unit.to_string(),
                             flag: c.flag[i],
-                            recorded_at: u.commit.recorded_at.clone(),
+                            recorded_at: recorded_at.to_owned(),
                             holds: true,
                         },
                     ));
@@ -326,10 +378,7 @@ impl Lake {
     }
 
     /// Values that hold for the labels of `rows`, for series and labels that are already there.
-    pub(crate) fn known_values(
-        &self,
-        rows: &SeriesRows,
-    ) -> Result<HashMap<i64, (i64, Flag)>, LakeError> {
+    pub(crate) fn known_values(&self, rows: &SeriesRows) -> Result<HashMap<i64, Held>, LakeError> {
         let mut known = HashMap::new();
         let (Some(low), Some(high)) = (rows.label_s.iter().min(), rows.label_s.iter().max()) else {
             return Ok(known);
@@ -349,14 +398,28 @@ impl Lake {
                 &part.path,
                 span.group,
                 span.start..span.start + span.rows,
-                false,
+                span.mixed,
             )?;
-            known.extend(
-                c.label_s
-                    .iter()
-                    .zip(c.value.iter().zip(&c.flag))
-                    .map(|(t, (v, f))| (*t, (*v, *f))),
-            );
+            let reviewed: HashSet<&str> = commit
+                .files
+                .iter()
+                .filter(|f| f.reviewed)
+                .map(|f| f.digest.as_str())
+                .collect();
+            let whole = &commit.files[span.file];
+            for (i, label_s) in c.label_s.iter().enumerate() {
+                let origin = c.origin.get(i).unwrap_or(&whole.digest).as_str();
+                let reviewed = reviewed.contains(origin);
+                let (value, flag) = (c.value[i], c.flag[i]);
+                known.insert(
+                    *label_s,
+                    Held {
+                        value,
+                        flag,
+                        reviewed,
+                    },
+                );
+            }
         }
         Ok(known)
     }
@@ -385,6 +448,9 @@ fn local_text(label_s: i64, offset_minutes: i16) -> String {
 const UNUSABLE: i64 = i64::MIN + 1;
 const HOUR_MS: i64 = 3_600_000;
 
+/// A file: sequence of its import, position in its commit, digest.
+type Origin<'a> = (u64, usize, &'a str);
+
 /// What one row group says of one series: some of the hours of a request.
 struct Piece<'a> {
     series: &'a Series,
@@ -395,7 +461,9 @@ struct Piece<'a> {
     values: Vec<i64>,
     rows: u64,
     invalid: u64,
-    origins: Vec<&'a str>,
+    origins: Vec<Origin<'a>>,
+    /// Of merged commits: which of the commit's files gave one of the hours.
+    gave: Vec<bool>,
 }
 
 impl<'a> Piece<'a> {
@@ -409,6 +477,7 @@ impl<'a> Piece<'a> {
             rows: 0,
             invalid: 0,
             origins: Vec::new(),
+            gave: Vec::new(),
         }
     }
 
@@ -423,10 +492,51 @@ impl<'a> Piece<'a> {
         } else {
             self.hours.start.min(from)..self.hours.end.max(until)
         };
-        if let Some(file) = commit.files.get(span.file)
-            && !self.origins.contains(&file.digest.as_str())
-        {
-            self.origins.push(&file.digest);
+        if let Some(file) = commit.files.get(span.file).filter(|_| !span.mixed) {
+            let origin = (commit.recorded(file).0, span.file, file.digest.as_str());
+            if !self.origins.contains(&origin) {
+                self.origins.push(origin);
+            }
+        }
+    }
+
+    /// Lays rows of merged commits over what is there: those that were recorded by the time asked
+    /// for.
+    fn overlay_mixed(&mut self, rows: &part::Rows<'_>, commit: &Commit, r: &Request<'_>) {
+        self.gave.resize(commit.files.len(), false);
+        let knew = |k: usize| {
+            let file = commit.files.get(k);
+            r.as_known_on
+                .is_none_or(|t| file.is_some_and(|f| commit.recorded(f).1 <= t))
+        };
+        let all_known = r
+            .as_known_on
+            .is_none_or(|t| commit.recorded_at.as_str() <= t);
+        let start = self.start_ms + self.hours.start as i64 * HOUR_MS;
+        let end = self.start_ms + self.hours.end as i64 * HOUR_MS;
+        for i in 0..rows.time_ms.len() {
+            let Some(file) = rows.file(i) else { continue };
+            let inside = (start..end).contains(&rows.time_ms[i]);
+            if let Some(gave) = self.gave.get_mut(file)
+                && inside
+            {
+                *gave |= all_known || knew(file);
+            }
+            if !all_known && knew(file) {
+                self.overlay(&rows.row(i));
+            }
+        }
+        if all_known {
+            self.overlay(rows);
+        }
+    }
+
+    /// Names the files of merged commits that gave something.
+    fn name_files(&mut self, commit: &'a Commit) {
+        for (k, f) in commit.files.iter().enumerate() {
+            if self.gave.get(k).copied().unwrap_or(false) {
+                self.origins.push((commit.recorded(f).0, k, &f.digest));
+            }
         }
     }
 
@@ -489,7 +599,6 @@ impl Dense {
         if piece.hours == (0..r.days * 24) {
             dense.rows = piece.rows;
             dense.invalid = piece.invalid;
-            dense.origins = piece.origins.iter().map(|o| (*o).to_owned()).collect();
             dense.values = Arc::new(piece.values);
         } else {
             dense.values = Arc::new(vec![MISSING; r.days * 24]);
@@ -508,11 +617,6 @@ impl Dense {
         }
         self.rows += piece.rows;
         self.invalid += piece.invalid;
-        for o in piece.origins {
-            if !self.origins.iter().any(|x| x == o) {
-                self.origins.push(o.to_owned());
-            }
-        }
     }
 
     fn forget_unusable(&mut self) {

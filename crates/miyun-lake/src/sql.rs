@@ -162,9 +162,10 @@ impl Lake {
         });
         let imports = self.commits().iter().flat_map(|c| {
             c.files.iter().map(|f| {
+                let (sequence, recorded_at) = c.recorded(f);
                 vec![
-                    c.sequence.to_string(),
-                    c.recorded_at.clone(),
+                    sequence.to_string(),
+                    recorded_at.to_owned(),
                     f.name.clone(),
                     f.digest.clone(),
                     f.declared.clone(),

@@ -44,6 +44,7 @@ fn file(k: usize, of: &[(Series, Vec<Row>)]) -> ImportFile {
         name: format!("{k}.csv"),
         digest: format!("{k:064x}"),
         declared: String::new(),
+        reviewed: false,
         parsed: Parsed {
             series,
             ..Parsed::default()

@@ -106,6 +106,23 @@ pub struct Timeout {
     pub resends: u32,
 }
 
+/// What the mean of a system must rest on to be valid.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Mean {
+    /// System code.
+    pub system: String,
+    /// `minute`, `hour` or `day`.
+    pub mean: String,
+    /// Of what it is the mean: `real-time`, `minute` or `hour`.
+    pub of: String,
+    /// How many valid ones it takes.
+    pub at_least: u32,
+    /// The text of the standard was read.
+    pub verified: bool,
+    /// Where it stands in HJ 212-2017.
+    pub clause: String,
+}
+
 /// What is known of a factor code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Known<'a> {
@@ -136,6 +153,8 @@ pub struct Hj212 {
     pub named: Vec<Named>,
     /// Timeouts.
     pub timeouts: Vec<Timeout>,
+    /// What means must rest on.
+    pub means: Vec<Mean>,
     /// Names that a region may use, as printed.
     pub fields: Vec<String>,
     /// Ids of checks met in the field.
@@ -190,6 +209,14 @@ impl Hj212 {
             return Known::Seen;
         }
         Known::Unknown
+    }
+
+    /// What the `hour` (or other) mean of a system must rest on, if the standard says so.
+    #[must_use]
+    pub fn mean(&self, system: &str, mean: &str) -> Option<&Mean> {
+        self.means
+            .iter()
+            .find(|m| m.system == system && m.mean == mean)
     }
 
     /// The name of a data flag (`field` = `Flag`) or a return code (`QnRtn`, `ExeRtn`).
@@ -368,6 +395,22 @@ pub(crate) fn read(page: &mut Page<'_>, kind: &str, grid: &Grid, into: &mut Hj21
                 });
             },
         ),
+        "hj212-means" => rows(
+            page,
+            grid,
+            ["system", "mean", "of", "at-least", "verified", "source"],
+            |page, r| {
+                let at_least = r.number(page, 3);
+                into.means.push(Mean {
+                    system: r.text(0),
+                    mean: r.text(1),
+                    of: r.text(2),
+                    at_least,
+                    verified: r.yes(4),
+                    clause: r.text(5),
+                });
+            },
+        ),
         "hj212-fields" => rows(
             page,
             grid,
@@ -452,6 +495,15 @@ mod tests {
         assert_eq!(words.command("2011", false).unwrap().kind, "request");
         assert_eq!(words.named("Flag", "T").unwrap().usable, "censored");
         assert_eq!(words.named("QnRtn", "9").unwrap().name.en, "bad CRC");
+        let hour = words.mean("31", "hour").unwrap();
+        assert_eq!(
+            (hour.at_least, hour.of.as_str(), hour.verified),
+            (45, "minute", true)
+        );
+        assert!(
+            words.mean("32", "hour").is_none(),
+            "water has no such number"
+        );
         assert_eq!(words.timeouts.iter().map(|t| t.timeout_s).min(), Some(5));
     }
 }

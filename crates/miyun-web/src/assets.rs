@@ -69,8 +69,8 @@ pub async fn file(Path(name): Path<String>, headers: HeaderMap) -> Response {
             ("page.js", Packed::new(SCRIPT_TYPE, SCRIPT.into(), true)),
             ("icon.svg", Packed::new("image/svg+xml", ICON.into(), true)),
             (MAP[0].0, Packed::new(SCRIPT_TYPE, MAP[0].1.into(), true)),
-            (MAP[1].0, Packed::packed(SCRIPT_TYPE, MAP[1].1)),
-            (MAP[2].0, Packed::packed(SCRIPT_TYPE, MAP[2].1)),
+            (MAP[1].0, Packed::carried(SCRIPT_TYPE, MAP[1].1)),
+            (MAP[2].0, Packed::carried(SCRIPT_TYPE, MAP[2].1)),
         ])
     });
     match files.get(name.as_str()) {

@@ -7,9 +7,11 @@ pub mod judge;
 mod pages;
 mod sensorthings;
 mod sheets;
+pub mod stored;
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::SystemTime;
 
 use axum::Router;
 use axum::http::header;
@@ -21,6 +23,7 @@ use miyun_gateway::relay::RelayStats;
 use miyun_gateway::server::{Caller, Door, Follow, Recovery, Running, paths};
 use miyun_gateway::state::State;
 use miyun_gateway::writer::Stats;
+use miyun_lake::{Lake, LakeError};
 use miyun_rulebook::Rulebook;
 use tokio::sync::Semaphore;
 
@@ -30,6 +33,8 @@ pub struct Hub {
     pub follow: Follow,
     /// Folder of the gateway.
     pub dir: PathBuf,
+    /// Folder of the lake: the history of what the gateway received.
+    pub lake: PathBuf,
     /// Who is connected.
     pub caller: Caller,
     /// The door for documents.
@@ -50,6 +55,8 @@ pub struct Hub {
     pub token: Option<String>,
     listeners: Semaphore,
     past: Mutex<Vec<(i64, Arc<Seen>)>>,
+    /// The lake as of the last change of its commits.
+    opened: Mutex<Option<(SystemTime, Arc<Lake>)>>,
 }
 
 /// What was known of the devices at a moment.
@@ -75,6 +82,7 @@ impl Hub {
     #[must_use]
     pub fn new(
         running: &Running,
+        lake: PathBuf,
         book: &'static Rulebook,
         jurisdiction: JurisdictionId,
         simulated: bool,
@@ -83,6 +91,7 @@ impl Hub {
         Arc::new(Self {
             follow: running.follow(),
             dir: running.dir().to_owned(),
+            lake,
             caller: running.caller(),
             door: Arc::clone(running.door()),
             stats: Arc::clone(running.stats()),
@@ -94,6 +103,7 @@ impl Hub {
             token: token.filter(|t| !t.is_empty()),
             listeners: Semaphore::new(LISTENERS_MAX),
             past: Mutex::default(),
+            opened: Mutex::default(),
         })
     }
 
@@ -169,6 +179,24 @@ impl Hub {
         })
         .await
         .unwrap_or_default()
+    }
+
+    /// The lake as it is now; read anew only when a commit came.
+    ///
+    /// # Errors
+    /// [`LakeError`] if it cannot be read.
+    pub fn lake_now(&self) -> Result<Arc<Lake>, LakeError> {
+        let changed = std::fs::metadata(self.lake.join("commits")).and_then(|m| m.modified());
+        let changed = changed.unwrap_or(SystemTime::UNIX_EPOCH);
+        let mut opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((at, lake)) = opened.as_ref()
+            && *at == changed
+        {
+            return Ok(Arc::clone(lake));
+        }
+        let lake = Arc::new(Lake::open(&self.lake)?);
+        *opened = Some((changed, Arc::clone(&lake)));
+        Ok(lake)
     }
 }
 

@@ -92,7 +92,7 @@ impl Packed {
 
     /// A body that comes packed with Brotli. Whoever does not take that gets it plain.
     #[must_use]
-    pub fn packed(kind: &'static str, br: &'static [u8]) -> Self {
+    pub fn carried(kind: &'static str, br: &'static [u8]) -> Self {
         let mut plain = Vec::new();
         // What the program carries unpacks; a test looks.
         let _ = brotli::BrotliDecompress(&mut &*br, &mut plain);

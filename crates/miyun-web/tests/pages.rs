@@ -38,6 +38,7 @@ fn import(lake: &mut Lake, name: &str, text: &str, at: &str) {
         name: name.into(),
         digest: blake3::hash(text.as_bytes()).to_hex().to_string(),
         declared: "hour-begin, UTC+8".into(),
+        reviewed: false,
         parsed,
     };
     lake.import(

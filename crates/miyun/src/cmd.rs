@@ -8,6 +8,7 @@ pub mod gateway;
 pub mod hj212;
 pub mod hours;
 pub mod import;
+pub mod lake;
 pub mod ledger;
 pub mod plan;
 pub mod region;

@@ -48,6 +48,9 @@ enum Command {
     /// Examples: miyun forensics; miyun forensics --of beijing --period 2016-12 --kind jump --format csv
     Forensics(cmd::forensics::Forensics),
     Sql(cmd::sql::Sql),
+    /// The lake's files.
+    #[command(subcommand)]
+    Lake(cmd::lake::LakeCommand),
     /// Assess ambient air.
     #[command(subcommand)]
     Air(cmd::air::Air),
@@ -100,6 +103,7 @@ fn main() -> ExitCode {
         Command::Import(c) => c.run(&lake),
         Command::Forensics(c) => c.run(&lake),
         Command::Sql(c) => c.run(&lake),
+        Command::Lake(c) => c.run(&lake),
         Command::Air(c) => c.run(&lake),
         Command::Gateway(c) => c.run(&lake),
         Command::Hj212(c) => c.run(),

@@ -213,6 +213,38 @@ fn from_a_frame_to_page_api_lake_and_proof_over_a_kill() {
         .contains("\"@iot.count\":3")
     );
     assert!(get(g.http, "/sta/v1.1/Things?$filter=x").contains("501"));
+    // History is in the lake within seconds, with the moment at which it was recorded.
+    let history = format!("/sta/v1.1/Datastreams('{MN}:a21026:ZsAvg:hour')/Observations");
+    wait("the history", || {
+        get(
+            g.http,
+            &format!("{history}?$top=2&$orderby=phenomenonTime%20asc"),
+        )
+        .contains("\"resultTime\":\"20")
+    });
+    let asked = |query: &str| -> serde_json::Value {
+        let text = get(g.http, &format!("{history}?{query}"));
+        let body = text.split_once("\r\n\r\n").unwrap().1;
+        serde_json::from_str(body).unwrap_or_else(|e| panic!("{e}: {text}"))
+    };
+    let results = |v: &serde_json::Value| -> Vec<f64> {
+        let all = v["value"].as_array().unwrap();
+        all.iter().map(|o| o["result"].as_f64().unwrap()).collect()
+    };
+    let first = asked("$top=2&$orderby=phenomenonTime%20asc&$count=true");
+    assert_eq!(
+        (results(&first), first["@iot.count"].as_u64()),
+        (vec![15.5, 25.5], Some(3))
+    );
+    let next = first["@iot.nextLink"].as_str().unwrap().to_owned();
+    let text = get(g.http, &next);
+    assert!(text.contains("99") && !text.contains("15.5"), "{text}");
+    let at = first["value"][1]["phenomenonTime"].as_str().unwrap();
+    let from = asked(&format!("$filter=phenomenonTime%20ge%20{at}"));
+    assert_eq!(results(&from), [99.0, 25.5]);
+    assert_eq!(from["value"][0]["resultQuality"], "invalid");
+    assert!(get(g.http, &format!("{history}?$filter=result%20gt%205")).contains("501"));
+    assert!(get(g.http, &format!("{history}?$top=many")).contains("400"));
     // What was known at a moment stays reachable when more has come.
     let moment = jiff::Timestamp::now();
     std::thread::sleep(Duration::from_millis(50));
@@ -351,4 +383,89 @@ fn from_a_frame_to_page_api_lake_and_proof_over_a_kill() {
     ok(lake, &["gateway", "replay"]);
     std::thread::sleep(Duration::from_secs(3));
     assert_eq!(rows(), all, "read again, nothing is doubled");
+}
+
+/// Sends a minute report of SO2 and waits for 9014.
+fn minute(to: SocketAddr, n: i64, hours_ago: i64, minute: i8, flag: &str) {
+    let at = local(hours_ago * 60)
+        .with()
+        .minute(minute)
+        .second(0)
+        .subsec_nanosecond(0)
+        .build()
+        .unwrap();
+    let f = Message::new("31", 2051, MN)
+        .qn(Qn::new(local(0)).plus_ms(n))
+        .pw("123456")
+        .ack(true)
+        .region(Region::new().item("DataTime", Stamp(at)).factor(
+            "a21026",
+            &[("Avg", &"25"), ("ZsAvg", &"25"), ("Flag", &flag)],
+        ))
+        .encode_whole(&DeviceProfile::default())
+        .unwrap();
+    let mut s = TcpStream::connect(to).unwrap();
+    s.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    s.write_all(&f).unwrap();
+    assert!(s.read(&mut [0; 512]).unwrap() > 0);
+}
+
+#[test]
+fn an_hour_of_a_stack_takes_45_valid_minutes() {
+    let dir = tempfile::tempdir().unwrap();
+    let lake = dir.path();
+    let set = [
+        "gateway",
+        "set",
+        MN,
+        "status=accepted",
+        "subject=linxi/outlet-7",
+        "unit.a21026=mg/m3",
+        "indicator.a21026=SO2-stack",
+        "minute-interval=10",
+        "--by",
+        "test",
+    ];
+    ok(lake, &set);
+    let bad = miyun(
+        lake,
+        &["gateway", "set", MN, "minute-interval=7", "--by", "test"],
+    );
+    assert!(
+        !bad.status.success() && String::from_utf8_lossy(&bad.stderr).contains("divide an hour")
+    );
+    let g = start(lake);
+    // Three hours above the permit's 20 mg/m3: five reports of ten minutes, four of them and one in
+    // maintenance, none at all.
+    for m in 0..5 {
+        minute(g.hj212, i64::from(m), 3, m * 10, "N");
+        minute(
+            g.hj212,
+            100 + i64::from(m),
+            2,
+            m * 10,
+            if m == 4 { "M" } else { "N" },
+        );
+    }
+    for (n, hours_ago) in [(200, 3), (201, 2), (202, 1)] {
+        hour(g.hj212, n, hours_ago, "25.5", "N");
+    }
+    let device = || get(g.http, &format!("/api/v1/devices/{MN}"));
+    wait("three hours", || {
+        device().matches("\"needed\":45").count() >= 3
+    });
+    let text = device();
+    assert!(text.contains("\"exceedance_hours\":1"), "{text}");
+    for valid in ["\"valid\":50", "\"valid\":40", "\"valid\":0"] {
+        assert!(text.contains(valid), "{valid}: {text}");
+    }
+    let page = get(g.http, "/en/outlets/linxi/outlet-7");
+    assert!(
+        page.contains("too few valid minutes") && page.contains("50/45") && page.contains("D.2.2")
+    );
+    // A report sent again with another flag counts as it was sent last.
+    minute(g.hj212, 300, 2, 40, "N");
+    wait("the second hour", || {
+        device().contains("\"exceedance_hours\":2")
+    });
 }

@@ -102,14 +102,80 @@ fn files(dir: &Path) -> Vec<PathBuf> {
     out
 }
 
-#[test]
-fn a_killed_import_leaves_the_old_state_or_the_new_one() {
-    let seed = match std::env::var("MIYUN_SEED") {
+/// `miyun lake compact`.
+fn compact(lake: &Path) -> Command {
+    let mut c = Command::new(env!("CARGO_BIN_EXE_miyun"));
+    c.arg("--lake").arg(lake).args(["lake", "compact"]);
+    c.stdout(Stdio::null()).stderr(Stdio::null());
+    c
+}
+
+fn seed() -> u64 {
+    match std::env::var("MIYUN_SEED") {
         Ok(text) => text.parse().expect("MIYUN_SEED is a number"),
         Err(_) => SystemTime::now()
             .duration_since(UNIX_EPOCH)
             .map_or(1, |d| u64::from(d.subsec_nanos())),
-    };
+    }
+}
+
+#[test]
+fn a_killed_merge_changes_nothing_that_is_seen() {
+    let seed = seed();
+    println!("seed {seed}; repeat with MIYUN_SEED={seed}");
+    let mut random = Random(seed);
+    let dir = tempfile::tempdir().unwrap();
+    let base = dir.path().join("base");
+    for k in 0..3 {
+        let file = dir.path().join(format!("{k}.csv"));
+        csv(&file, 2 + k, k);
+        assert!(import(&base, &file).status().unwrap().success());
+    }
+    let (_, seen) = state(&base);
+    let whole = dir.path().join("whole");
+    copy(&base, &whole);
+    let start = Instant::now();
+    assert!(compact(&whole).status().unwrap().success());
+    let takes = u64::try_from(start.elapsed().as_micros()).unwrap();
+    assert_eq!(state(&whole), (1, seen.clone()));
+    let (mut killed, mut merged) = (0, 0);
+    let start = Instant::now();
+    let mut trials = 0;
+    while trials < KILLS_MAX && start.elapsed() < BUDGET {
+        let lake = dir.path().join(format!("trial-{trials}"));
+        trials += 1;
+        copy(&base, &lake);
+        let mut child = compact(&lake).spawn().unwrap();
+        std::thread::sleep(Duration::from_micros(random.below(takes * 21 / 20 + 1)));
+        child.kill().unwrap();
+        killed += usize::from(child.wait().unwrap().signal() == Some(9));
+        let (commits, now) = state(&lake);
+        assert!(
+            now == seen && (commits == 1 || commits == 3),
+            "seed {seed}, trial {trials}: {commits} commits, other hours"
+        );
+        merged += usize::from(commits == 1);
+        assert!(compact(&lake).status().unwrap().success());
+        assert!(
+            state(&lake) == (1, seen.clone()),
+            "seed {seed}, trial {trials}: after a second merge"
+        );
+        let strays = files(&lake);
+        assert!(
+            strays
+                .iter()
+                .all(|p| p.extension().is_none_or(|e| e != "tmp")),
+            "seed {seed}, trial {trials}: {strays:?}"
+        );
+        fs::remove_dir_all(&lake).unwrap();
+    }
+    println!("{trials} merges, {killed} killed; {merged} had merged");
+    assert!(killed > 0, "no merge was killed before it ended");
+}
+
+#[test]
+fn a_killed_import_leaves_the_old_state_or_the_new_one() {
+    let seed = seed();
     println!("seed {seed}; repeat with MIYUN_SEED={seed}");
     let mut random = Random(seed);
     let dir = tempfile::tempdir().unwrap();

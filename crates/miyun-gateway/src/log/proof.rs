@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::format::{BATCH_HEAD, BatchHead, RECORD_HEAD};
 use super::{Position, Reader, segments};
 use crate::GatewayError;
-use crate::merkle::{self, Hash, Step};
+use crate::merkle::{self, Hash, Way};
 
 /// The Merkle root over the batches of one day, in order.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,9 +39,9 @@ pub struct Proof {
     /// Number of the batch.
     pub batch: u64,
     /// From the record to the batch's root.
-    pub in_batch: Vec<Step>,
+    pub in_batch: Way,
     /// From the batch's root to the day's root.
-    pub in_day: Vec<Step>,
+    pub in_day: Way,
     /// The day's root.
     pub day: DayRoot,
     /// True if the day is over, so that its root is final.
@@ -62,6 +62,9 @@ pub enum ProofError {
         /// SHA-256 in the record's head.
         expected: String,
     },
+    /// A path does not fit its tree.
+    #[error("{0}: index, size and path do not belong together")]
+    Path(&'static str),
     /// The path leads elsewhere.
     #[error("the path leads to {found}, the published root is {expected}")]
     Root {
@@ -89,8 +92,14 @@ pub fn verify(proof: &Proof, published: &Hash) -> Result<(), ProofError> {
             expected: hex::encode(&head[24..]),
         });
     }
-    let batch = merkle::climb(merkle::leaf(&head), &proof.in_batch);
-    let top = merkle::climb(merkle::leaf(&batch), &proof.in_day);
+    let batch = proof
+        .in_batch
+        .root(merkle::leaf(&head))
+        .ok_or(ProofError::Path("in_batch"))?;
+    let top = proof
+        .in_day
+        .root(merkle::leaf(&batch))
+        .ok_or(ProofError::Path("in_day"))?;
     if top == *published {
         Ok(())
     } else {
@@ -124,7 +133,8 @@ pub fn prove(
         let heads = heads_of_day(dir, batch.head.day)?;
         let roots: Vec<Hash> = heads.iter().map(|h| merkle::leaf(&h.root)).collect();
         let at = heads.iter().position(|h| h.number == batch.head.number);
-        let (Some(at), Some(first)) = (at, heads.first()) else {
+        let ways = at.map(|at| (Way::of(&leaves, k), Way::of(&roots, at)));
+        let (Some((Some(in_batch), Some(in_day))), Some(first)) = (ways, heads.first()) else {
             continue;
         };
         let day = DayRoot {
@@ -139,8 +149,8 @@ pub fn prove(
             record_head_hex: hex::encode(&record.raw[..RECORD_HEAD]),
             received_ms: record.received_ms,
             batch: batch.head.number,
-            in_batch: merkle::path(&leaves, k).unwrap_or_default(),
-            in_day: merkle::path(&roots, at).unwrap_or_default(),
+            in_batch,
+            in_day,
             day_closed: open_day.is_none_or(|d| d.day != day.day),
             day,
         }));

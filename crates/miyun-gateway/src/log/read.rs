@@ -71,6 +71,39 @@ pub fn segments(dir: &Path) -> Result<Vec<(u64, PathBuf)>, GatewayError> {
     Ok(out)
 }
 
+/// Where the whole batches of a log end, as the files say: for those who read a log that another
+/// process may be writing.
+///
+/// # Errors
+/// [`GatewayError`] if the folder or its last segment cannot be read.
+pub fn whole(dir: &Path) -> Result<Position, GatewayError> {
+    let mut at = Position::default();
+    if let Some((segment, _)) = segments(dir)?.pop() {
+        let mut reader = Reader::at(dir, Position { segment, offset: 0 });
+        while reader.next_intact()?.is_some() {}
+        at = reader.position();
+    }
+    Ok(at)
+}
+
+/// Bytes behind `from` up to the last one that is not zero: what was reserved and never written is
+/// not counted.
+pub(super) fn written_beyond(path: &Path, from: u64) -> io::Result<u64> {
+    let file = File::open(path)?;
+    let (mut at, mut last) = (from, from);
+    let mut block = vec![0; 1 << 20];
+    loop {
+        let n = file.read_at(&mut block, at)?;
+        if n == 0 {
+            return Ok(last - from);
+        }
+        if let Some(k) = block[..n].iter().rposition(|b| *b != 0) {
+            last = at + k as u64 + 1;
+        }
+        at += n as u64;
+    }
+}
+
 enum Source {
     Plain(File),
     /// Unpacks forward only.

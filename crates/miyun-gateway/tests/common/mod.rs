@@ -1,6 +1,8 @@
 //! A logger for tests: sends frames, waits for answers.
 #![allow(dead_code)]
 
+pub mod faults;
+
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;

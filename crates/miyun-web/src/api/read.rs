@@ -149,9 +149,10 @@ pub(super) async fn imports(State(p): Shared, sheet: Sheet) -> Result<Response, 
         .iter()
         .flat_map(|c| c.files.iter().map(move |f| (c, f)))
         .map(|(c, f)| {
+            let (sequence, recorded_at) = c.recorded(f);
             vec![
-                number(c.sequence),
-                Cell::text(&c.recorded_at),
+                number(sequence),
+                Cell::text(recorded_at),
                 // Folders of the server are nobody's business.
                 Cell::text(f.name.rsplit(['/', '\\']).next().unwrap_or("")),
                 Cell::text(&f.declared),

@@ -290,6 +290,7 @@ mod tests {
             name,
             digest: blake3::hash(csv.as_bytes()).to_hex().to_string(),
             declared: "hour-begin".into(),
+            reviewed: false,
             parsed,
         };
         let subject = |id: &str, kind, part_of: Option<&str>| Subject {

@@ -18,6 +18,8 @@ pub enum Outcome {
     Exceeded,
     /// The sender's flag says that it is no measurement.
     Insufficient,
+    /// It rests on fewer valid minutes than the standard asks for.
+    TooFewMinutes,
     /// Start-up or shut-down is marked: the permit says what holds then, a person decides.
     NeedsJudgement,
     /// No rule limits it here.
@@ -45,8 +47,40 @@ pub struct Judged {
     pub rule: Option<RuleRef>,
     /// Flag as sent.
     pub flag: char,
+    /// Valid minutes that it rests on; none if the standard sets no number for this system or if it
+    /// is not registered over how many minutes the device's minute reports go.
+    pub minutes: Option<Minutes>,
     /// What it came to.
     pub outcome: Outcome,
+}
+
+/// Valid minutes behind an hour mean.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Minutes {
+    /// Those that came with a flag that counts.
+    pub valid: u32,
+    /// Those that the standard asks for.
+    pub needed: u32,
+    /// Where it stands in HJ 212-2017.
+    pub clause: String,
+}
+
+/// The valid minutes of an hour mean. A minute report over ten minutes counts as ten.
+fn minutes(
+    book: &Rulebook,
+    device: &Device,
+    state: &DeviceState,
+    code: &str,
+    label_s: i64,
+) -> Option<Minutes> {
+    let rule = book.vocabulary().hj212.mean(&state.st, "hour")?;
+    let each = device.minute_interval(label_s * 1_000)?;
+    let reports = state.minute_reports(code, label_s, |f| usable(book, f));
+    Some(Minutes {
+        valid: (reports * each).min(60),
+        needed: rule.at_least,
+        clause: rule.clause.clone(),
+    })
 }
 
 /// The unit in which a device sends a factor at a moment: its dated property, else the default of
@@ -165,10 +199,14 @@ pub fn judge(
                 .rev()
                 .find(|(from, _)| *from < label_s + 3_600)
                 .is_some_and(|(_, m)| !m.is_empty() && m != "N");
+            let minutes = minutes(p.book, device, state, code, *label_s);
+            let too_few = minutes.as_ref().is_some_and(|m| m.valid < m.needed);
             let (value, unit, limit, rule, outcome) = match (found, converted) {
                 (Some((limit, unit, rule)), Some(value)) => {
                     let outcome = if !usable(p.book, *flag) {
                         Outcome::Insufficient
+                    } else if too_few {
+                        Outcome::TooFewMinutes
                     } else if value <= limit {
                         Outcome::Attained
                     } else if marked {
@@ -190,6 +228,7 @@ pub fn judge(
                 limit,
                 rule,
                 flag: *flag,
+                minutes,
                 outcome,
             });
         }

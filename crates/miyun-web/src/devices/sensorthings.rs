@@ -1,29 +1,35 @@
 //! OGC SensorThings 1.1, read side: Things are devices, Datastreams their factors.
 //!
-//! Live: the observations of a datastream are its last value and the hour values held in memory;
-//! history is in the lake.
+//! The observations of a datastream are its history in the lake and what has come since; the
+//! collection of all observations is the live state.
 
+mod history;
+
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use axum::routing::get;
 use axum::{Json, Router};
+use miyun_core::Decimal;
 use miyun_gateway::reading::Span;
 use miyun_gateway::registry::Device;
 use miyun_gateway::state::DeviceState;
 use serde_json::{Value, json};
 
+use self::history::{Asked, Observation};
 use super::Hub;
-use super::api::Problem;
+use super::api::{Problem, broken};
 use super::judge::unit_of;
+use super::stored;
 
 const BASE: &str = "/sta/v1.1";
 /// Most entities of one page.
 const TOP_MAX: usize = 1_000;
 
 type Shared = State<Arc<Hub>>;
-type Params = Query<std::collections::HashMap<String, String>>;
+type Params = Query<HashMap<String, String>>;
 type Answer = Result<Json<Value>, Problem>;
 
 pub(super) fn router() -> Router<Arc<Hub>> {
@@ -72,26 +78,69 @@ fn datastream(hub: &Hub, d: &Device, k: &Key) -> Value {
         "Thing@iot.navigationLink": format!("{BASE}/Things({})", quoted(&d.mn)), "Observations@iot.navigationLink": format!("{me}/Observations") })
 }
 
-fn observations(d: &Device, s: &DeviceState, k: &Key) -> Vec<Value> {
-    let one = |label_s: i64, micro: i64, flag: char| {
-        let result: Value =
-            serde_json::from_str(&miyun_core::Decimal::new(micro, 6).normalize().to_string())
-                .unwrap_or(Value::Null);
-        json!({ "@iot.id": format!("{}@{label_s}", id(d, k)), "phenomenonTime": time(label_s), "resultTime": null, "result": result, "resultQuality": flag })
+fn observation(d: &Device, k: &Key, o: &Observation) -> Value {
+    let result: Value = serde_json::from_str(&Decimal::new(o.micro, 6).normalize().to_string())
+        .unwrap_or(Value::Null);
+    json!({ "@iot.id": format!("{}@{}", id(d, k), o.label_s), "phenomenonTime": time(o.label_s), "resultTime": o.recorded_at, "result": result,
+        "resultQuality": o.flag.as_str(), "parameters": { "reviewed": o.reviewed } })
+}
+
+/// What the live state holds of a datastream, newest first.
+fn newest(hub: &Hub, d: &Device, s: &DeviceState, k: &Key) -> Vec<Value> {
+    let held = history::live(s, k).into_iter().rev();
+    held.map(|(label_s, micro, flag)| {
+        let o = Observation {
+            label_s,
+            micro,
+            flag: stored::flag(hub.book, flag),
+            recorded_at: None,
+            reviewed: false,
+        };
+        observation(d, k, &o)
+    })
+    .collect()
+}
+
+/// A page of the history of a datastream.
+async fn observations(
+    hub: Arc<Hub>,
+    d: Arc<Device>,
+    s: DeviceState,
+    k: Key,
+    path: String,
+    q: HashMap<String, String>,
+) -> Answer {
+    let asked = Asked::read(&q)?;
+    let work = move || -> Answer {
+        let lake = hub.lake_now().map_err(broken)?;
+        let (page, more, count) = history::page(&lake, hub.book, &d, Some(&s), &k, &asked)?;
+        let value: Vec<Value> = page.iter().map(|o| observation(&d, &k, o)).collect();
+        let mut out = json!({ "value": value });
+        if let Some(n) = count {
+            out["@iot.count"] = json!(n);
+        }
+        if more && asked.top > 0 {
+            let mut next = format!(
+                "{BASE}/{path}?$top={}&$skip={}",
+                asked.top,
+                asked.skip + asked.top
+            );
+            for name in ["$filter", "$orderby", "$count"] {
+                if let Some(text) = q.get(name) {
+                    next.push_str(&format!("&{name}={}", crate::shell::encode(text)));
+                }
+            }
+            out["@iot.nextLink"] = json!(next);
+        }
+        Ok(Json(out))
     };
-    let mut out: Vec<Value> = Vec::new();
-    if k.2 == Span::Hour
-        && let Some(hours) = s.hours.get(&(k.0.clone(), k.1.clone()))
-    {
-        out.extend(hours.iter().rev().map(|(t, (m, f))| one(*t, *m, *f)));
-    } else if let Some(v) = s.values.get(k) {
-        out.push(one(v.label_s, v.micro, v.flag));
-    }
-    out
+    tokio::task::spawn_blocking(work)
+        .await
+        .unwrap_or_else(|e| Err(broken(e)))
 }
 
 /// `$top` and `$skip` applied, with the link to the next page.
-fn paged(path: &str, q: &std::collections::HashMap<String, String>, all: Vec<Value>) -> Answer {
+fn paged(path: &str, q: &HashMap<String, String>, all: Vec<Value>) -> Answer {
     let number = |name: &str, default: usize| match q.get(name) {
         Some(t) => t.parse::<usize>().map_err(|_| {
             Problem(
@@ -194,7 +243,7 @@ async fn collection(State(hub): Shared, Path(name): Path<String>, Query(q): Para
                 .flat_map(|(d, s)| {
                     s.values
                         .keys()
-                        .flat_map(|k| observations(d, &s, k))
+                        .flat_map(|k| newest(&hub, d, &s, k))
                         .collect::<Vec<_>>()
                 })
                 .collect();
@@ -227,7 +276,7 @@ async fn nested(
         }
         (Some(("Datastreams", key)), "Observations") => {
             let (d, s, k) = find_stream(&hub, &key).ok_or_else(|| no(&of))?;
-            paged(&path, &q, observations(&d, &s, &k))
+            observations(hub, d, s, k, path, q).await
         }
         (Some(("Datastreams", key)), "Thing") => {
             let (d, _, _) = find_stream(&hub, &key).ok_or_else(|| no(&of))?;

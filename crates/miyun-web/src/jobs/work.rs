@@ -92,6 +92,7 @@ fn import(
         name: name.to_owned(),
         digest,
         declared: how,
+        reviewed: false,
         parsed,
     };
     let now = p.now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();

@@ -15,9 +15,14 @@ pub(super) fn data(site: &Site, view: &View, q: &Params) -> Result<Shown, Failur
     let lake = site.lake();
     let city = site.city(q.get("city").map(String::as_str))?;
     let known = view.known.clone();
-    let mut commits: Vec<_> = lake.commits().iter().collect();
-    commits.retain(|c| known.as_ref().is_none_or(|k| c.recorded_at <= *k));
-    commits.reverse();
+    let files = lake.commits().iter().flat_map(|c| {
+        let recorded = |f| (c.recorded(f), f);
+        c.files.iter().map(recorded)
+    });
+    let mut imports: Vec<_> = files
+        .filter(|((_, at), _)| known.as_ref().is_none_or(|k| *at <= k.as_str()))
+        .collect();
+    imports.reverse();
     let title = view.tr("数据与接口", "Data and API");
     let call = format!("{}/api/v1", view.origin);
     let body = html! {
@@ -37,11 +42,11 @@ pub(super) fn data(site: &Site, view: &View, q: &Params) -> Result<Shown, Failur
         div.scroll tabindex="0" { table {
             caption { (view.tr("入库记录，新的在前；每次入库都可以用“截至何时已知”回到当时。", "Imports, newest first; \"as known on\" goes back to any of them.")) }
             thead { tr { th.n scope="col" { "#" } th scope="col" { (view.tr("入库时间", "Recorded")) } th scope="col" { (view.tr("文件", "File")) } th scope="col" { (view.tr("声明", "Declared")) } th.n scope="col" { (view.tr("行数", "Rows")) } th.n scope="col" { (view.tr("值", "Values")) } th.n scope="col" { (view.tr("问题", "Problems")) } th scope="col" { "BLAKE3" } } }
-            tbody { @for c in commits.iter().take(50) { @for f in &c.files { tr {
-                td.n { (c.sequence) }
-                td { a href={ (crate::shell::prefix(view.lang)) "/?known=" (crate::shell::encode(&c.recorded_at)) } title=(view.tr("看当时所知", "see what was known then")) { time datetime=(c.recorded_at) { (c.recorded_at) } } }
+            tbody { @for ((sequence, at), f) in imports.iter().take(100) { tr {
+                td.n { (sequence) }
+                td { a href={ (crate::shell::prefix(view.lang)) "/?known=" (crate::shell::encode(at)) } title=(view.tr("看当时所知", "see what was known then")) { time datetime=(at) { (at) } } }
                 td { (f.name.rsplit('/').next().unwrap_or("")) } td { (f.declared) } td.n { (f.rows) } td.n { (f.values) } td.n { (f.problems) } td.code { (f.digest.get(..16).unwrap_or("")) "…" }
-            } } } }
+            } } }
         } }
         (show::downloads(view, &[("/api/v1/imports".into(), "入库记录", "Imports"), ("/api/v1/places".into(), "城市与站点", "Cities and stations"), ("/api/v1/published".into(), "已公布的数字", "Published figures")]))
         h2 { (view.tr("序列", "Series")) }

@@ -276,13 +276,16 @@ fn knowledge(site: &Site, view: &View, a: &Assessment, city: &Subject) -> Result
     let moments: Vec<String> = lake
         .commits()
         .iter()
-        .filter(|c| {
-            c.series.iter().any(|s| {
+        .flat_map(|c| {
+            let ours = |s: &miyun_core::Series| {
                 s.indicator == a.indicator
                     && (s.subject == a.subject || s.subject.as_str().starts_with(city.id.as_str()))
-            })
+            };
+            let series = c.series.iter().enumerate().filter(|(_, s)| ours(s));
+            let at: std::collections::BTreeSet<&str> =
+                series.flat_map(|(k, _)| c.moments(k)).collect();
+            at.into_iter().map(str::to_owned)
         })
-        .map(|c| c.recorded_at.clone())
         .collect();
     // The law does not depend on what was known; take the edition that made this figure.
     let edition = edition_of(site, a);

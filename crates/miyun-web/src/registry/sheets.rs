@@ -377,7 +377,7 @@ fn monitoring(reg: &Registry, project: &str) -> Result<Table, Error> {
             let asset = format!("{project}-P{n}");
             vec![
                 whole(n),
-                Cell::text(&s.period),
+                Cell::text(s.period),
                 opt(s.verified.as_ref().map(|x| &x.by)),
                 s.verified.as_ref().map_or(Cell::Null, |x| whole(x.tonnes)),
                 whole(s.issued),

@@ -55,6 +55,7 @@ fn lake() -> &'static Path {
             name: "/srv/secret/place/linxi.csv".into(),
             digest: blake3::hash(text).to_hex().to_string(),
             declared: "hour-begin, UTC+8".into(),
+            reviewed: false,
             parsed,
         };
         Lake::open(dir.path())

@@ -148,12 +148,9 @@ impl Backup {
                     .join(path.file_name().unwrap_or_default()),
             )?;
         }
-        for path in files(&from.join("commits"), "json")?
-            .iter()
-            .take(lake.commits().len())
-        {
+        for path in lake.commit_files() {
             copy(
-                path,
+                &path,
                 &to.join("commits")
                     .join(path.file_name().unwrap_or_default()),
             )?;

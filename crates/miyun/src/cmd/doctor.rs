@@ -268,7 +268,7 @@ fn lake(f: &mut Findings, root: &Path) -> Option<Timestamp> {
             "lake",
             format!(
                 "{} imports, {} parts, {} rows",
-                lake.commits().len(),
+                lake.commits().last().map_or(0, |c| c.sequence),
                 parts.len(),
                 parts.iter().map(|p| p.rows).sum::<u64>()
             ),
@@ -280,8 +280,10 @@ fn lake(f: &mut Findings, root: &Path) -> Option<Timestamp> {
             "miyun import FILES, or miyun serve --demo",
         );
     }
-    let numbers: Vec<u64> = lake.commits().iter().map(|c| c.sequence).collect();
-    if !numbers.iter().copied().eq(1..=numbers.len() as u64) {
+    let commits = lake.commits();
+    let begins = commits.iter().map(miyun_lake::Commit::begins);
+    let expected = std::iter::once(1).chain(commits.iter().map(|c| c.sequence + 1));
+    if !begins.eq(expected.take(commits.len())) {
         f.bad(
             "lake",
             "a commit is missing or there twice",

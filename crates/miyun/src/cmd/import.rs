@@ -229,6 +229,7 @@ pub fn import(lake: &mut Lake, paths: &[PathBuf], how: &How) -> Result<Imported>
             name,
             digest,
             declared: how,
+            reviewed: false,
             parsed,
         })
     };

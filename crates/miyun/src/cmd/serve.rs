@@ -128,6 +128,7 @@ impl Around {
                 },
                 simulated: c.demo,
                 lake_every_s: 60,
+                lake_merge_commits: 32,
                 token: std::env::var("MIYUN_GATEWAY_TOKEN").ok(),
             };
             around.gateway = Some(super::gateway::begin(&config.lake, settings, &how)?);

@@ -128,6 +128,7 @@ fn put(lake: &mut Lake, city: &miyun_sim::City, name: String, text: String) -> R
         name,
         digest: digest(&text),
         declared: "hour-begin, UTC+8, simulated".into(),
+        reviewed: false,
         parsed,
     };
     let subjects: Vec<Subject> = city.subjects.clone();

@@ -9,18 +9,17 @@ use std::path::Path;
 use anyhow::Result;
 use miyun_core::observation::Flag;
 use miyun_core::subject::SubjectKind;
-use miyun_core::{
-    Decimal, IntervalLabel, JurisdictionId, Series, Subject, SubjectId, Text, UnitId, unit,
-};
+use miyun_core::{IntervalLabel, JurisdictionId, Series, Subject, SubjectId, Text, UnitId};
 use miyun_gateway::log::{Position, Reader};
-use miyun_gateway::reading::{Interpreter, Reading, Span};
-use miyun_gateway::registry::{Device, Property};
+use miyun_gateway::reading::{Interpreter, Reading};
+use miyun_gateway::registry::Device;
 use miyun_gateway::relay::{read_cursor, write_cursor};
 use miyun_gateway::server::Follow;
 use miyun_import::{Parsed, Problems, SeriesRows};
-use miyun_lake::{ImportFile, Lake};
+use miyun_lake::{ImportFile, Lake, Merging};
 use miyun_rulebook::Rulebook;
 use miyun_web::devices::judge::unit_of;
+use miyun_web::devices::stored;
 
 /// Name of the lake's cursor.
 pub const CURSOR: &str = "lake";
@@ -51,6 +50,8 @@ pub struct Done {
     pub revised: u64,
     /// Values that were there.
     pub known: u64,
+    /// Preliminary values that came after a reviewed one; their frames stay in the log.
+    pub outranked: u64,
     /// More is waiting.
     pub more: bool,
 }
@@ -96,26 +97,45 @@ pub fn compact(
         return Ok(done);
     };
     if sorter.count > 0 {
-        let file = ImportFile {
-            name: format!(
-                "frames {}:{} to {}:{}",
-                from.segment, from.offset, to.segment, to.offset
-            ),
-            // The range and the root of its last batch stand for every byte of it: batches are chained.
-            digest: blake3::hash(&[format!("{from:?}{to:?}").as_bytes(), &root].concat())
-                .to_hex()
-                .to_string(),
-            declared: format!(
-                "hour-begin, UTC{:+}",
-                f64::from(follow.utc_offset_minutes) / 60.0
-            ),
-            parsed: Parsed {
-                series: sorter.rows.into_values().collect(),
-                stations: Vec::new(),
-                rows: sorter.count as u64,
-                problems: Problems::default(),
-            },
-        };
+        let (mut preliminary, mut reviewed) = (Vec::new(), Vec::new());
+        for ((was_reviewed, ..), rows) in sorter.rows {
+            match was_reviewed {
+                true => reviewed.push(rows),
+                false => preliminary.push(rows),
+            }
+        }
+        // The range and the root of its last batch stand for every byte of it: batches are chained.
+        let range = [format!("{from:?}{to:?}").as_bytes(), &root].concat();
+        let zone = f64::from(follow.utc_offset_minutes) / 60.0;
+        // Reviewed values last: of one label in one run they hold.
+        let files = [(false, preliminary), (true, reviewed)]
+            .into_iter()
+            .filter(|(_, series)| !series.is_empty())
+            .map(|(reviewed, series)| {
+                let (kind, mark) = if reviewed {
+                    ("reviewed readings", "reviewed")
+                } else {
+                    ("frames", "")
+                };
+                ImportFile {
+                    name: format!(
+                        "{kind} {}:{} to {}:{}",
+                        from.segment, from.offset, to.segment, to.offset
+                    ),
+                    digest: blake3::hash(&[&range, mark.as_bytes()].concat())
+                        .to_hex()
+                        .to_string(),
+                    declared: format!("hour-begin, UTC{zone:+}"),
+                    reviewed,
+                    parsed: Parsed {
+                        rows: series.iter().map(|s| s.len() as u64).sum(),
+                        series,
+                        stations: Vec::new(),
+                        problems: Problems::default(),
+                    },
+                }
+            })
+            .collect();
         let now = jiff::Timestamp::now()
             .strftime("%Y-%m-%dT%H:%M:%SZ")
             .to_string();
@@ -126,15 +146,29 @@ pub fn compact(
             .into_values()
             .filter(|s| !known.iter().any(|k| k.id == s.id))
             .collect();
-        let report = lake.import(vec![file], subjects, &|i| medium(book, i), &now)?;
-        (done.new, done.revised, done.known) = (
+        let report = lake.import(files, subjects, &|i| medium(book, i), &now)?;
+        (done.new, done.revised, done.known, done.outranked) = (
             report.values_new,
             report.values_revised,
             report.values_known,
+            report.values_outranked,
         );
     }
     write_cursor(dir, CURSOR, to)?;
     Ok(done)
+}
+
+/// Merges small commits, one run of them at a time, so that imports by others get their turn.
+pub fn merge(lake: &Path, merging: Merging) -> Result<()> {
+    if let Some(m) = Lake::open(lake)?.merge(merging)? {
+        tracing::info!(
+            "lake: commits {} to {} are one, {} rows",
+            m.first,
+            m.last,
+            m.rows
+        );
+    }
+    Ok(())
 }
 
 /// Partition of an indicator; what no rule names is kept by span.
@@ -152,7 +186,8 @@ struct Sorter<'a> {
     book: &'static Rulebook,
     offset: i16,
     place: &'a Place,
-    rows: BTreeMap<(SubjectId, String, String), SeriesRows>,
+    /// By whether they were reviewed, subject, indicator and unit.
+    rows: BTreeMap<(bool, SubjectId, String, String), SeriesRows>,
     subjects: HashMap<SubjectId, Subject>,
     count: usize,
 }
@@ -171,13 +206,7 @@ impl<'a> Sorter<'a> {
 
     fn take(&mut self, device: &Device, st: &str, r: &Reading, line: u64) {
         let at_ms = r.label_s.saturating_mul(1_000);
-        // A device that nobody placed measures a subject of its own.
-        let subject = device
-            .at(&Property::Subject, at_ms)
-            .or(device.last(&Property::Subject))
-            .and_then(|s| s.parse::<SubjectId>().ok())
-            .or_else(|| SubjectId::new(&format!("device/{}", device.mn)).ok());
-        let Some(subject) = subject else {
+        let Some(subject) = stored::subject(device, at_ms) else {
             return;
         };
         let sent = r
@@ -186,19 +215,18 @@ impl<'a> Sorter<'a> {
             .map(|u| (u, false))
             .or_else(|| unit_of(self.book, device, &r.code, at_ms));
         let (sent, assumed) = sent.unwrap_or_else(|| ("1".into(), true));
-        let (name, unit, micro) = self.name(device, r, &sent);
-        let mut flag = flag(self.book, r.flag);
+        let (name, unit, micro) = stored::stored(self.book, device, r, &sent);
+        let mut flag = stored::flag(self.book, r.flag);
         // Nobody has said in which unit the device sends: what rests on the default is doubtful.
         if assumed && flag == Flag::Good && sent == "ng/m3" {
             flag = Flag::Suspect;
         }
-        let (Some(micro), Ok(indicator), Ok(unit_id)) = (micro, name.parse(), UnitId::new(&unit))
-        else {
+        let (Ok(indicator), Ok(unit_id)) = (name.parse(), UnitId::new(&unit)) else {
             return;
         };
         let rows = self
             .rows
-            .entry((subject.clone(), name, unit))
+            .entry((r.reviewed, subject.clone(), name, unit))
             .or_insert_with(|| SeriesRows {
                 series: Series {
                     subject: subject.clone(),
@@ -212,13 +240,10 @@ impl<'a> Sorter<'a> {
                 flag: Vec::new(),
                 line: Vec::new(),
             });
-        // The last word of a run counts: a resent hour with another value is a correction.
-        if rows.label_s.last() == Some(&r.label_s) {
-            rows.label_s.pop();
-            rows.value.pop();
-            rows.flag.pop();
-            rows.line.pop();
-            self.count -= 1;
+        // Said again. Another value of the label is a revision: both are kept, the later one holds.
+        let last = (rows.label_s.last(), rows.value.last(), rows.flag.last());
+        if last == (Some(&r.label_s), Some(&micro), Some(&flag)) {
+            return;
         }
         rows.label_s.push(r.label_s);
         rows.value.push(micro);
@@ -228,42 +253,6 @@ impl<'a> Sorter<'a> {
         if !self.subjects.contains_key(&subject) {
             let s = self.subject(&subject, st);
             self.subjects.insert(subject, s);
-        }
-    }
-
-    /// Indicator, unit and value as stored: hour means of registered indicators in the rulebook's
-    /// unit, everything else under the factor's own name in the unit of the device.
-    fn name(&self, device: &Device, r: &Reading, sent: &str) -> (String, String, Option<i64>) {
-        let words = self.book.vocabulary();
-        let own = (
-            format!("{}-{}/{}", r.code, r.attribute, r.span.as_str()),
-            sent.to_owned(),
-            Some(r.micro),
-        );
-        // Converted values of stacks are what limits speak of; others have only their mean.
-        let stack = device
-            .last(&Property::Indicator(r.code.clone()))
-            .is_some_and(|i| i.ends_with("-stack"));
-        let mean = if stack { "ZsAvg" } else { "Avg" };
-        if r.span != Span::Hour || r.attribute != mean {
-            return own;
-        }
-        let Some(known) = device
-            .last(&Property::Indicator(r.code.clone()))
-            .and_then(|i| words.indicator(i))
-        else {
-            return own;
-        };
-        let converted = words
-            .unit(sent)
-            .zip(words.unit(known.unit.as_str()))
-            .and_then(|(a, b)| {
-                let c = unit::convert(Decimal::new(r.micro, 6), a, b, None, None).ok()?;
-                i64::try_from((c * Decimal::from(1_000_000)).round().mantissa()).ok()
-            });
-        match converted {
-            Some(m) => (known.id.to_string(), known.unit.to_string(), Some(m)),
-            None => own,
         }
     }
 
@@ -294,19 +283,5 @@ impl<'a> Sorter<'a> {
             control: false,
             simulated: self.place.simulated,
         }
-    }
-}
-
-/// What a data flag means for statistics (2017 table 8, as the rulebook has it).
-fn flag(book: &Rulebook, f: char) -> Flag {
-    match book
-        .vocabulary()
-        .hj212
-        .named("Flag", f.encode_utf8(&mut [0; 4]))
-        .map(|n| n.usable.as_str())
-    {
-        Some("yes") => Flag::Good,
-        Some("no") => Flag::Invalid,
-        _ => Flag::Suspect,
     }
 }

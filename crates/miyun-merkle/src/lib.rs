@@ -1,9 +1,18 @@
 //! Merkle trees as in RFC 6962, section 2: SHA-256, a 0 byte before a leaf, a 1 byte before a node.
 
+pub mod hex_hash;
+
+use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 /// A SHA-256 value.
 pub type Hash = [u8; 32];
+
+/// SHA-256 of `bytes`.
+#[must_use]
+pub fn sha256(bytes: &[u8]) -> Hash {
+    Sha256::digest(bytes).into()
+}
 
 /// The hash of a leaf.
 #[must_use]
@@ -17,48 +26,31 @@ pub fn leaf(data: &[u8]) -> Hash {
 /// The hash of a node over two others.
 #[must_use]
 pub fn node(left: &Hash, right: &Hash) -> Hash {
-    let mut h = Sha256::new();
-    h.update([1]);
-    h.update(left);
-    h.update(right);
-    h.finalize().into()
+    let mut bytes = [1; 65];
+    bytes[1..33].copy_from_slice(left);
+    bytes[33..].copy_from_slice(right);
+    sha256(&bytes)
 }
 
 /// The root over no leaf at all.
 #[must_use]
 pub fn empty() -> Hash {
-    Sha256::digest([]).into()
+    sha256(&[])
 }
 
 /// The largest power of two below `n`, for `n` of 2 or more.
 fn half(n: usize) -> usize {
-    let power = n.next_power_of_two();
-    power / 2
+    n.next_power_of_two() / 2
 }
 
 /// The root over leaf hashes.
 #[must_use]
 pub fn root(leaves: &[Hash]) -> Hash {
-    match leaves {
-        [] => empty(),
-        [one] => *one,
-        _ => {
-            let mut level = leaves.to_vec();
-            while level.len() > 1 {
-                let pairs = level.len() / 2;
-                for n in 0..pairs {
-                    level[n] = node(&level[2 * n], &level[2 * n + 1]);
-                }
-                if level.len() % 2 == 1 {
-                    level[pairs] = level[level.len() - 1];
-                    level.truncate(pairs + 1);
-                } else {
-                    level.truncate(pairs);
-                }
-            }
-            level[0]
-        }
+    let mut tree = Frontier::default();
+    for leaf in leaves {
+        tree.push(*leaf);
     }
+    tree.root()
 }
 
 /// The audit path of leaf `index`, from the leaf upward; none if there is no such leaf.
@@ -183,50 +175,125 @@ pub fn is_consistent(old: u64, new: u64, old_root: Hash, new_root: Hash, proof: 
     snode == 0 && from_old == old_root && from_new == new_root
 }
 
-/// A tree that grows by one leaf at a time and knows its root in a handful of hashes.
+/// Where a leaf stands in a tree and the hashes beside its way to the root: with the leaf, all that
+/// a checker needs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Way {
+    /// The leaf's place, from 0.
+    pub index: u64,
+    /// Leaves of the tree.
+    pub size: u64,
+    /// The audit path, from the leaf upward.
+    #[serde(with = "hex_hash::list")]
+    pub path: Vec<Hash>,
+}
+
+impl Way {
+    /// The way of leaf `index`; none if there is no such leaf.
+    #[must_use]
+    pub fn of(leaves: &[Hash], index: usize) -> Option<Self> {
+        Some(Self {
+            index: index as u64,
+            size: leaves.len() as u64,
+            path: path(leaves, index)?,
+        })
+    }
+
+    /// The root that the leaf hash leads to; none if the path has the wrong length.
+    #[must_use]
+    pub fn root(&self, leaf: Hash) -> Option<Hash> {
+        root_from_path(leaf, self.index, self.size, &self.path)
+    }
+}
+
+/// A tree that grows by one leaf at a time and keeps only the roots of its complete subtrees: memory
+/// of the logarithm of its size.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(try_from = "Parts")]
+pub struct Frontier {
+    size: u64,
+    /// Roots of the complete subtrees, largest first: one for each 1 in the size.
+    #[serde(with = "hex_hash::list")]
+    full: Vec<Hash>,
+}
+
+#[derive(Deserialize)]
+struct Parts {
+    size: u64,
+    #[serde(with = "hex_hash::list")]
+    full: Vec<Hash>,
+}
+
+impl TryFrom<Parts> for Frontier {
+    type Error = &'static str;
+    fn try_from(p: Parts) -> Result<Self, Self::Error> {
+        if p.full.len() != p.size.count_ones() as usize {
+            return Err("a tree has one complete subtree for each 1 in its size");
+        }
+        Ok(Self {
+            size: p.size,
+            full: p.full,
+        })
+    }
+}
+
+impl Frontier {
+    /// Adds a leaf hash.
+    pub fn push(&mut self, leaf: Hash) {
+        let mut new = leaf;
+        for _ in 0..self.size.trailing_ones() {
+            if let Some(left) = self.full.pop() {
+                new = node(&left, &new);
+            }
+        }
+        self.full.push(new);
+        self.size += 1;
+    }
+
+    /// Leaves so far.
+    #[must_use]
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// The root.
+    #[must_use]
+    pub fn root(&self) -> Hash {
+        let peaks = self.full.iter().rev().copied();
+        peaks
+            .reduce(|right, left| node(&left, &right))
+            .unwrap_or_else(empty)
+    }
+}
+
+/// A [`Frontier`] that keeps its leaves too, so that it can prove them.
 #[derive(Debug, Clone, Default)]
 pub struct Tree {
     leaves: Vec<Hash>,
-    /// Roots of the complete subtrees, largest first, with their heights.
-    peaks: Vec<(u32, Hash)>,
+    frontier: Frontier,
 }
 
 impl Tree {
     /// The tree over these leaf hashes.
     #[must_use]
     pub fn of(leaves: Vec<Hash>) -> Self {
-        let mut tree = Self::default();
-        for leaf in leaves {
-            tree.push(leaf);
+        let mut frontier = Frontier::default();
+        for leaf in &leaves {
+            frontier.push(*leaf);
         }
-        tree
+        Self { leaves, frontier }
     }
 
     /// Adds a leaf hash.
     pub fn push(&mut self, leaf: Hash) {
         self.leaves.push(leaf);
-        let (mut height, mut hash) = (0, leaf);
-        while let Some(&(h, left)) = self.peaks.last()
-            && h == height
-        {
-            self.peaks.pop();
-            hash = node(&left, &hash);
-            height += 1;
-        }
-        self.peaks.push((height, hash));
+        self.frontier.push(leaf);
     }
 
     /// The root.
     #[must_use]
     pub fn root(&self) -> Hash {
-        let mut peaks = self.peaks.iter().rev();
-        let Some(&(_, mut hash)) = peaks.next() else {
-            return empty();
-        };
-        for (_, left) in peaks {
-            hash = node(left, &hash);
-        }
-        hash
+        self.frontier.root()
     }
 
     /// The leaf hashes.
@@ -239,6 +306,7 @@ impl Tree {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     fn hex32(text: &str) -> Hash {
         hex::decode(text).unwrap().try_into().unwrap()
@@ -314,6 +382,38 @@ mod tests {
                 if old < size {
                     assert!(!is_consistent(o + 1, n, root(&leaves[..old]), top, &proof));
                 }
+            }
+        }
+    }
+
+    /// The recursive definition of RFC 6962, 2.1.
+    fn by_definition(leaves: &[Hash]) -> Hash {
+        match leaves {
+            [] => empty(),
+            [one] => *one,
+            _ => {
+                let (left, right) = leaves.split_at(half(leaves.len()));
+                node(&by_definition(left), &by_definition(right))
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_tree_that_grew_equals_the_definition(n in 0usize..200, pick in 0usize..200) {
+            let leaves: Vec<Hash> = (0..n).map(|i| leaf(&i.to_be_bytes())).collect();
+            let top = root(&leaves);
+            prop_assert_eq!(top, by_definition(&leaves));
+            let tree = Tree::of(leaves.clone());
+            prop_assert_eq!(tree.root(), top);
+            let text = serde_json::to_string(&tree.frontier).unwrap();
+            let again: Frontier = serde_json::from_str(&text).unwrap();
+            prop_assert_eq!((again.size(), again.root()), (n as u64, top));
+            let wrong = text.replace("\"full\":[", &format!("\"full\":[\"{}\",", hex::encode(top)));
+            prop_assert!(serde_json::from_str::<Frontier>(&wrong.replace(",]", "]")).is_err());
+            if n > 0 {
+                let way = Way::of(&leaves, pick % n).unwrap();
+                prop_assert_eq!(way.root(leaves[pick % n]), Some(top));
             }
         }
     }
