@@ -216,8 +216,8 @@ impl Lake {
         })
     }
 
-    /// Dense hours of the requested subjects, sorted by subject. Where a label was recorded more
-    /// than once, the last recorded value holds.
+    /// Dense hours of the requested subjects, sorted by subject; a series without a row in them is
+    /// left out. Where a label was recorded more than once, the last recorded value holds.
     ///
     /// # Errors
     /// [`LakeError`] if a part cannot be read.
@@ -239,7 +239,7 @@ impl Lake {
         let mut at: HashMap<&Series, usize> = HashMap::new();
         let mut all: Vec<Dense> = Vec::new();
         let mut origins: Vec<Vec<Origin<'_>>> = Vec::new();
-        for mut piece in pieces.into_iter().flatten() {
+        for mut piece in pieces.into_iter().flatten().filter(|p| p.rows > 0) {
             let of = std::mem::take(&mut piece.origins);
             match at.get(piece.series) {
                 Some(i) => {

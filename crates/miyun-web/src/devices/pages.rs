@@ -355,10 +355,13 @@ fn judged_table(v: &View, hub: &Hub, judged: &[Judged]) -> Markup {
             p { (tr(l, "没有可判定的小时均值：需要小时数据（2061）并登记因子对应的指标（indicator.因子）。", "No hour to judge: it takes hour data (2061) and the indicator of each factor in the register (indicator.FACTOR).")) }
         } @else {
             p { (match l { Lang::Zh => format!("{} 个小时值，{over} 个超过限值。", judged.len()), Lang::En => format!("{} hour values, {over} above the limit.", judged.len()) }) }
+            @if let Some(m) = judged.iter().find_map(|j| j.minutes.as_ref()) {
+                p.soft { (match l { Lang::Zh => format!("有效分钟：HJ 212-2017 {}，小时均值至少有 {} 个有效分钟均值。", m.clause, m.needed), Lang::En => format!("Valid minutes: HJ 212-2017 {}, an hour mean takes at least {} valid minute means.", m.clause, m.needed) }) }
+            }
             div.scroll tabindex="0" { table { (head(l, &[("小时", "Hour", false), ("指标", "Indicator", false), ("值", "Value", true), ("限值", "Limit", true), ("单位", "Unit", false), ("有效分钟", "Valid min", true), ("结论", "Verdict", false), ("依据", "Rule", false)]))
                 tbody { @for j in judged.iter().take(96) { tr {
                     th scope="row" { (time(hub, j.label_s)) } td { (j.indicator) } td.n { (j.value) } td.n { (j.limit.map_or("–".into(), |x| x.to_string())) } td { (j.unit) }
-                    td.n { @if let Some(m) = &j.minutes { abbr title=(match l { Lang::Zh => format!("HJ 212-2017 {}：小时均值至少 {} 个有效分钟均值", m.clause, m.needed), Lang::En => format!("HJ 212-2017 {}: an hour mean takes at least {} valid minute means", m.clause, m.needed) }) { (m.valid) "/" (m.needed) } } @else { "–" } }
+                    td.n { @if let Some(m) = &j.minutes { (m.valid) "/" (m.needed) } @else { "–" } }
                     td { (outcome(l, j.outcome)) }
                     td { @if let Some(r) = &j.rule { a href=(v.link(&format!("/rules/{}", r.instrument))) { (r.instrument) } " " (r.clause) } @else { "–" } }
                 } } } } }
