@@ -308,6 +308,7 @@ pub(super) async fn save(
         Ok(s) => s,
         Err(f) => return f.page(&view),
     };
+    let sent = picture.is_some();
     // The picture first: if another field is wrong, the form that comes back still has it.
     let kept = match picture {
         Some(file) => crate::picture::keep(s, file, me.as_str(), Timestamp::now())
@@ -347,7 +348,9 @@ pub(super) async fn save(
         } else {
             "article-draft"
         };
-        if let Err(f) = audit(&site, &v, action, id, "").await {
+        let picture = form.get("picture").filter(|_| sent);
+        let detail = picture.map_or(String::new(), |p| format!("picture/{p}"));
+        if let Err(f) = audit(&site, &v, action, id, &detail).await {
             return f.page(&view);
         }
     }

@@ -87,7 +87,11 @@ pub(super) fn page(site: &Site, view: &View, q: &Params) -> Result<Shown, Failur
     let sort = q.get("sort").map_or("-value", String::as_str);
     let marks = marks(&ev, layer, day);
     let hidden = q.get("outlets").is_some_and(|o| o == "no");
-    let outlets = site.outlets(&view.known)?;
+    // Outlets that cannot be read do not take the stations with them.
+    let outlets = site.outlets(&view.known).unwrap_or_else(|e| {
+        tracing::warn!(error = %e, "the map has no outlets");
+        Vec::new()
+    });
     let shown: &[Outlet] = if hidden { &[] } else { &outlets };
     let title = view.tr("站点地图", "Map of the stations");
     let compare = match q.get("compare").filter(|d| !d.is_empty()) {
