@@ -160,6 +160,13 @@ impl Lake {
         self.commits.iter().map(path).collect()
     }
 
+    /// When a commit came or was merged last, as the folder says.
+    #[must_use]
+    pub fn changed_at(&self) -> Option<std::time::SystemTime> {
+        let commits = std::fs::metadata(self.root.join("commits"));
+        commits.and_then(|m| m.modified()).ok()
+    }
+
     /// Imports, oldest first.
     #[must_use]
     pub fn commits(&self) -> &[Commit] {

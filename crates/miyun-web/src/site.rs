@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::hash::Hash;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
+use std::time::SystemTime;
 
 use miyun_air::Incomplete;
 use miyun_air::annual::date_of;
@@ -37,6 +38,8 @@ pub struct Site {
     plan_states: Kept<(String, Date, Known), Arc<PlanStatus>>,
     figures: Kept<String, Assessment>,
     generation: AtomicU64,
+    /// When the lake had changed last as of the last look.
+    looked: Mutex<Option<SystemTime>>,
     store: Option<Store>,
     outlets: OnceLock<Arc<dyn Outlets>>,
     secret: [u8; 32],
@@ -78,6 +81,7 @@ impl Site {
     #[must_use]
     pub fn new(lake: Lake, book: &'static Rulebook, plans: Vec<Plan>, today: Date) -> Self {
         Self {
+            looked: Mutex::new(lake.changed_at()),
             lake: RwLock::new(Arc::new(lake)),
             book,
             plans,
@@ -136,11 +140,46 @@ impl Site {
     pub fn reload(&self) -> Result<(), LakeError> {
         let fresh = Lake::open(self.lake().root())?;
         *self.lake.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(fresh);
+        self.forget();
+        Ok(())
+    }
+
+    /// Looks whether other programs or a gateway imported something, or merged commits: what a merge
+    /// replaced is removed after an hour, so this must happen more often. Pages are made again only
+    /// if what came is more than a device's own names (`a21026-Rtd/real-time`), which no page
+    /// evaluates.
+    ///
+    /// # Errors
+    /// [`LakeError`]; the pages then show what they showed before.
+    pub fn refresh(&self) -> Result<(), LakeError> {
+        let old = self.lake();
+        let changed = old.changed_at();
+        let mut looked = self.looked.lock().unwrap_or_else(PoisonError::into_inner);
+        if *looked == changed {
+            return Ok(());
+        }
+        let fresh = Lake::open(old.root())?;
+        *looked = changed;
+        drop(looked);
+        let last = old.commits().last().map_or(0, |c| c.sequence);
+        let mut news = fresh.commits().iter().filter(|c| c.sequence > last);
+        let evaluated = |c: &miyun_lake::Commit| {
+            let named = |s: &miyun_core::Series| !s.indicator.as_str().contains('/');
+            !c.subjects.is_empty() || c.series.iter().any(named)
+        };
+        let made_again = news.any(evaluated);
+        *self.lake.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(fresh);
+        if made_again {
+            self.forget();
+        }
+        Ok(())
+    }
+
+    fn forget(&self) {
         self.records.lock().clear();
         self.evaluations.lock().clear();
         self.plan_states.lock().clear();
         self.changed();
-        Ok(())
     }
 
     /// Number that changes when pages made before may no longer hold.

@@ -153,6 +153,9 @@ impl Around {
     }
 }
 
+/// How often the pages look whether the lake has changed.
+const LOOK_EVERY: std::time::Duration = std::time::Duration::from_secs(5);
+
 async fn serve(config: &Config, demo: bool, around: &Around) -> Result<()> {
     let lake = Lake::open(&config.lake)?;
     let subjects = lake.subjects();
@@ -175,6 +178,18 @@ async fn serve(config: &Config, demo: bool, around: &Around) -> Result<()> {
     };
     plans.sort_by_key(|p| !here(p));
     let site = Arc::new(Site::new(lake, book, plans, super::today()).with_store(store.clone()));
+    let watched = Arc::clone(&site);
+    let looking = tokio::spawn(async move {
+        loop {
+            tokio::time::sleep(LOOK_EVERY).await;
+            let site = Arc::clone(&watched);
+            match tokio::task::spawn_blocking(move || site.refresh()).await {
+                Ok(Err(e)) => tracing::error!("{e}"),
+                Err(e) => tracing::error!("{e}"),
+                Ok(Ok(())) => {}
+            }
+        }
+    });
     let warming = Arc::clone(&site);
     tokio::task::spawn_blocking(move || warming.warm());
     let platform = Platform::new(site, store.clone(), config.web.clone(), config.spool())
@@ -208,6 +223,7 @@ async fn serve(config: &Config, demo: bool, around: &Around) -> Result<()> {
         let _ = say_stop.send(true);
     });
     answers.await.context("serving")?;
+    looking.abort();
     stopper.abort();
     jobs.await.context("jobs")??;
     // SQLite then has one file again.
