@@ -53,7 +53,7 @@ export async function server() {
   child.stderr.on("data", (d) => { log = (log + d).slice(-20_000); });
   const ended = new Promise((done) => child.on("exit", done));
   for (let i = 0; ; i++) {
-    if (child.exitCode !== null || i > 1800) throw new Error(`the server did not start:\n${log}`);
+    if (child.exitCode !== null || i > 3000) throw new Error(`the server did not start:\n${log}`);
     try {
       // The first page is slow: the city is assessed for it.
       if ((await fetch(`${base}/en/`)).ok) break;

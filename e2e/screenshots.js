@@ -24,7 +24,7 @@ for (const lang of LANGS) {
     const page = await context.newPage();
     await page.goto(`${s.base}/${lang}${path}`, { waitUntil: "load" });
     const cdp = await context.newCDPSession(page);
-    const { data } = await cdp.send("Page.captureScreenshot", { format: "webp", quality: 80 });
+    const { data } = await cdp.send("Page.captureScreenshot", { format: "webp", quality: 60 });
     const file = join(folder, `${name}-${lang}.webp`);
     writeFileSync(file, Buffer.from(data, "base64"));
     total += statSync(file).size;
