@@ -85,9 +85,12 @@ fn complete(operation: &mut Operation, house: &House) {
             })
             .collect();
         if forms && status == "200" {
-            for kind in house.forms {
-                let any = RefOr::T(ContentBuilder::new().build());
-                response.content.insert((*kind).to_owned(), any);
+            for kind in std::iter::once(&"application/json").chain(house.forms) {
+                let any = || RefOr::T(ContentBuilder::new().build());
+                response
+                    .content
+                    .entry((*kind).to_owned())
+                    .or_insert_with(any);
             }
         }
     }
