@@ -277,7 +277,7 @@ export async function keyboard(b, base) {
   });
   await check("keyboard: a station of the map opens its day", async () => {
     await go(page, `${base}/en/map?layer=PM2.5&at=2026-10-15`);
-    await tabTo(page, page.locator("figure.map a").first());
+    await tabTo(page, page.locator('figure.map a[href*="/why/"]').first());
     await page.keyboard.press("Enter");
     await page.waitForURL(/\/why\/linxi\//);
   });
