@@ -34,8 +34,8 @@ pub(crate) struct Conn {
     pub closing: Cell<bool>,
     /// The other side sends no more.
     ended: Cell<bool>,
-    /// It stands in a queue for room.
-    waits: Cell<bool>,
+    /// The class for whose room it waits, and since which round of waking.
+    waits: Cell<(usize, u64)>,
     /// Records that wait for the disk.
     pub outstanding: Cell<u32>,
     pub class: Cell<Class>,
@@ -60,7 +60,7 @@ impl Conn {
             proven: Cell::new(false),
             closing: Cell::new(false),
             ended: Cell::new(false),
-            waits: Cell::new(false),
+            waits: Cell::new((0, 0)),
             outstanding: Cell::new(0),
             class: Cell::new(Class::New),
             noise: Cell::new(0),
@@ -159,14 +159,14 @@ impl Conn {
                 } else {
                     class
                 };
-                if !self.waits.replace(true) {
+                let round = shard.rounds[full as usize].get();
+                if self.waits.replace((full as usize, round)) != (full as usize, round) {
                     shard.waiting[full as usize]
                         .borrow_mut()
                         .push(cx.waker().clone());
                 }
                 return Poll::Pending;
             }
-            self.waits.set(false);
             let mut scratch = shard.scratch.borrow_mut();
             let mut buffer = ReadBuf::new(&mut scratch);
             match Pin::new(&mut *stream).poll_read(cx, &mut buffer) {

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
-pub use self::device::{Dated, Device, Entry, Property, Proposal, What, good_mn, number_of};
+pub use self::device::{Dated, Device, Entry, Idea, Property, Proposal, What, good_mn, number_of};
 use crate::GatewayError;
 use crate::journal::Journal;
 
@@ -276,42 +276,36 @@ impl Registry {
         Ok(())
     }
 
-    /// Proposes a value, unless it holds already, waits already or was refused before.
+    /// Proposes values, each unless it holds already, waits already or was refused before, and says
+    /// how many are new. One write for all: thousands of devices may be learnt of at once.
     ///
     /// # Errors
     /// [`GatewayError`] if the disk refuses.
-    pub fn propose(
-        &self,
-        mn: &str,
-        now_ms: i64,
-        property: Property,
-        value: &str,
-        why: &str,
-    ) -> Result<bool, GatewayError> {
-        let Some(d) = self.find(mn) else {
-            return Ok(false);
-        };
-        let known = d.last(&property) == Some(value)
-            || d.proposals
-                .iter()
-                .any(|p| p.property == property && p.value == value)
-            || d.refused.iter().any(|(p, v)| *p == property && v == value);
-        if known {
-            return Ok(false);
+    pub fn propose(&self, now_ms: i64, ideas: Vec<Idea>) -> Result<usize, GatewayError> {
+        let entries: Vec<Entry> = ideas
+            .into_iter()
+            .filter(|i| {
+                self.find(&i.mn)
+                    .is_some_and(|d| !d.was_told(&i.property, &i.value))
+            })
+            .map(|i| Entry {
+                at_ms: now_ms,
+                by: "gateway".into(),
+                mn: i.mn,
+                what: What::Propose {
+                    property: i.property,
+                    value: i.value,
+                    why: i.why,
+                },
+            })
+            .collect();
+        if entries.is_empty() {
+            return Ok(0);
         }
         self.save()?;
-        let news = self.journal().append(&[Entry {
-            at_ms: now_ms,
-            by: "gateway".into(),
-            mn: mn.to_owned(),
-            what: What::Propose {
-                property,
-                value: value.to_owned(),
-                why: why.to_owned(),
-            },
-        }])?;
+        let news = self.journal().append(&entries)?;
         self.take_all(&news);
-        Ok(true)
+        Ok(entries.len())
     }
 
     /// Refuses a proposal.
@@ -408,17 +402,16 @@ mod tests {
         let r = Registry::open(&dir.path().join("d.jsonl"), 10).unwrap();
         r.meet("A1", 5).unwrap();
         let propose = || {
-            r.propose(
-                "A1",
-                6,
-                Property::Crc,
-                "modbus-low-first",
-                "22 of 22 frames",
-            )
-            .unwrap()
+            let idea = |mn: &str| Idea {
+                mn: mn.into(),
+                property: Property::Crc,
+                value: "modbus-low-first".into(),
+                why: "22 of 22 frames".into(),
+            };
+            r.propose(6, vec![idea("A1"), idea("unknown")]).unwrap()
         };
-        assert!(propose());
-        assert!(!propose(), "it waits already");
+        assert_eq!(propose(), 1);
+        assert_eq!(propose(), 0, "it waits already");
         let d = r.find("A1").unwrap();
         assert_eq!(d.proposals.len(), 1);
         assert!(
@@ -427,7 +420,7 @@ mod tests {
         );
         r.refuse("li", 7, "A1", Property::Crc, "modbus-low-first", "no")
             .unwrap();
-        assert!(!propose());
+        assert_eq!(propose(), 0);
         assert!(r.find("A1").unwrap().proposals.is_empty());
     }
 

@@ -86,6 +86,8 @@ pub(crate) struct Shard {
     known: RefCell<HashMap<String, Rc<Known>>>,
     /// Connections that wait for room, by class.
     pub waiting: [RefCell<Vec<Waker>>; 2],
+    /// How often those that waited were woken, from 1: who finds no room then, waits anew.
+    pub rounds: [Cell<u64>; 2],
     generation: Cell<u32>,
     start: Instant,
     /// `now - backfill_after` as 14 digits, and when that was computed.
@@ -106,6 +108,7 @@ impl Shard {
             scratch: RefCell::new(vec![0; SCRATCH]),
             known: RefCell::default(),
             waiting: [RefCell::default(), RefCell::default()],
+            rounds: [Cell::new(1), Cell::new(1)],
             generation: Cell::new(0),
             start: Instant::now(),
             old: Cell::new((0, 0)),
@@ -281,6 +284,8 @@ impl Shard {
     fn make_room(&self) {
         for class in [Class::New, Class::Backfill] {
             if self.inbox.waiting(class) < self.common.limits.waiting_bytes {
+                let round = &self.rounds[class as usize];
+                round.set(round.get() + 1);
                 for w in self.waiting[class as usize].borrow_mut().drain(..) {
                     w.wake();
                 }

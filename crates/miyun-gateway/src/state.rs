@@ -1,7 +1,7 @@
 //! Live state: what each device said last, when, how late, what it breaks, and which share of its
 //! data came, hour by hour. Held in memory and made anew from the log when the gateway starts.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
@@ -14,7 +14,7 @@ use crate::GatewayError;
 use crate::hearing::Hearing;
 use crate::log::{Kind, Position, Reader, Record, segments};
 use crate::reading::{Interpreter, Reading, Said, Span};
-use crate::registry::{Property, Registry};
+use crate::registry::{Idea, Property, Registry};
 
 /// Hours that are kept.
 pub const HOURS: usize = 48;
@@ -333,8 +333,7 @@ impl State {
         registry: &Registry,
         hearing: &Hearing,
         now_ms: i64,
-    ) -> Result<u32, GatewayError> {
-        let mut made = 0;
+    ) -> Result<usize, GatewayError> {
         let failures = hearing.failures();
         let mut ideas: Vec<(u64, Property, String, String)> = Vec::new();
         for (device, f) in &failures {
@@ -398,17 +397,22 @@ impl State {
                 }
             }
         });
-        for (device, property, value, why) in ideas {
-            let Some(d) = registry.device(device) else {
-                continue;
-            };
-            // One open question a property; a new one after a person has spoken.
-            if d.proposals.iter().any(|p| p.property == property) || d.last(&property).is_some() {
-                continue;
-            }
-            made += u32::from(registry.propose(&d.mn, now_ms, property, &value, &why)?);
-        }
-        Ok(made)
+        let mut asked = HashSet::new();
+        let open = ideas
+            .into_iter()
+            .filter_map(|(device, property, value, why)| {
+                let d = registry.device(device)?;
+                // One open question a property; a new one after a person has spoken.
+                let closed = d.proposals.iter().any(|p| p.property == property)
+                    || d.last(&property).is_some();
+                (!closed && asked.insert((device, property.clone()))).then(|| Idea {
+                    mn: d.mn.clone(),
+                    property,
+                    value,
+                    why,
+                })
+            });
+        registry.propose(now_ms, open.collect())
     }
 }
 

@@ -8,6 +8,19 @@ use miyun_hj212::sm4::{Key, Keys};
 use miyun_hj212::{CipherForm, CrcDialect, CrcSet, DeviceProfile, Edition};
 use serde::{Deserialize, Serialize};
 
+/// A value that a device seems to have, as the gateway learnt it; a person decides.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Idea {
+    /// The device.
+    pub mn: String,
+    /// The property.
+    pub property: Property,
+    /// The value.
+    pub value: String,
+    /// What speaks for it.
+    pub why: String,
+}
+
 /// A property of a device; each value holds from a moment on.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
@@ -343,6 +356,14 @@ impl Device {
     #[must_use]
     pub fn position(&self) -> Option<(f64, f64)> {
         position(self.last(&Property::Position)?)
+    }
+
+    /// True if a value of a property holds, waits for a person, or was refused by one.
+    #[must_use]
+    pub fn was_told(&self, property: &Property, value: &str) -> bool {
+        self.last(property) == Some(value)
+            || (self.proposals.iter()).any(|p| p.property == *property && p.value == value)
+            || (self.refused.iter()).any(|(p, v)| p == property && v == value)
     }
 
     /// True if its frames are not taken.
