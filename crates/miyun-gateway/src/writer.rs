@@ -55,8 +55,10 @@ impl Store for FrameLog {
 
 /// Bytes after which a chunk is closed.
 const CHUNK_BYTES: usize = 256 << 10;
-/// Bytes of a batch: new data first, then back-fill up to this.
+/// Bytes of a batch: new data first, then back-fill.
 const BATCH_BYTES: usize = 4 << 20;
+/// Bytes of back-fill in a batch of its own: new data that come meanwhile wait for it.
+const BACKFILL_ALONE: usize = 1 << 20;
 /// Bytes of back-fill in a batch that also has new data, so that new data are not kept waiting.
 const BACKFILL_SHARE: usize = 512 << 10;
 
@@ -420,7 +422,8 @@ impl Writer {
         let mut bytes = 0;
         for class in [Class::New, Class::Backfill] {
             let share = match (class, bytes) {
-                (Class::New, _) | (Class::Backfill, 0) => BATCH_BYTES,
+                (Class::New, _) => BATCH_BYTES,
+                (Class::Backfill, 0) => BACKFILL_ALONE,
                 (Class::Backfill, b) => (b + BACKFILL_SHARE).min(BATCH_BYTES),
             };
             // Round robin, so that one reader's backlog does not hold up the other's.
