@@ -286,3 +286,36 @@ fn new_data_overtake_backfill() {
         running.stats().now()
     );
 }
+
+/// All who wait for room get it in the end, also those who found it taken when they were woken.
+#[test]
+fn a_backlog_of_many_leaves_nobody_standing() {
+    const SENDERS: u32 = 64;
+    const EACH: u64 = 200;
+    let dir = tempfile::tempdir().unwrap();
+    let mut s = settings();
+    s.limits.waiting_bytes = 4 << 10;
+    s.readers = 1;
+    let running = Gateway::open(dir.path(), s).unwrap().start().unwrap();
+    let address = running.addresses()[0];
+    let yesterday = Stamp::parse("20260101000000").unwrap();
+    let senders: Vec<_> = (0..SENDERS)
+        .map(|k| {
+            std::thread::spawn(move || {
+                let mut l = Logger::connect(address);
+                let all: Vec<u8> = (0..EACH)
+                    .flat_map(|i| frame_at(&mn(k), &qn(i), i, yesterday))
+                    .collect();
+                // In pieces, so that a connection has to be read many times.
+                for piece in all.chunks(2_000) {
+                    l.stream.write_all(piece).unwrap();
+                }
+                (0..EACH).filter(|_| l.answer().is_some()).count() as u64
+            })
+        })
+        .collect();
+    for s in senders {
+        assert_eq!(s.join().unwrap(), EACH);
+    }
+    running.stop();
+}
