@@ -14,7 +14,7 @@ use miyun_hj212::Framer;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
-use crate::shard::{Known, Shard};
+use crate::shard::{Known, Shard, Turn};
 use crate::writer::Class;
 
 /// About the bytes of an answer.
@@ -34,8 +34,8 @@ pub(crate) struct Conn {
     pub closing: Cell<bool>,
     /// The other side sends no more.
     ended: Cell<bool>,
-    /// The class for whose room it waits, and since which round of waking.
-    waits: Cell<(usize, u64)>,
+    /// Whether it waits for room to read.
+    pub turn: Cell<Turn>,
     /// Records that wait for the disk.
     pub outstanding: Cell<u32>,
     pub class: Cell<Class>,
@@ -60,7 +60,7 @@ impl Conn {
             proven: Cell::new(false),
             closing: Cell::new(false),
             ended: Cell::new(false),
-            waits: Cell::new((0, 0)),
+            turn: Cell::new(Turn::Free),
             outstanding: Cell::new(0),
             class: Cell::new(Class::New),
             noise: Cell::new(0),
@@ -112,7 +112,19 @@ impl Conn {
     }
 
     fn drive<S: AsyncRead + AsyncWrite + Unpin>(
-        &self,
+        self: &Rc<Self>,
+        shard: &Shard,
+        stream: &mut S,
+        cx: &mut Context<'_>,
+    ) -> Poll<()> {
+        let polled = self.go_on(shard, stream, cx);
+        // Whatever came of it, what was kept free for it is free again.
+        shard.turn_over(self);
+        polled
+    }
+
+    fn go_on<S: AsyncRead + AsyncWrite + Unpin>(
+        self: &Rc<Self>,
         shard: &Shard,
         stream: &mut S,
         cx: &mut Context<'_>,
@@ -151,20 +163,7 @@ impl Conn {
             if owed > shard.common.limits.unread_answer_bytes {
                 return Poll::Pending;
             }
-            let class = self.class.get();
-            let room = shard.common.limits.waiting_bytes;
-            if shard.inbox.waiting(class) >= room || shard.inbox.waiting(Class::New) >= room {
-                let full = if shard.inbox.waiting(Class::New) >= room {
-                    Class::New
-                } else {
-                    class
-                };
-                let round = shard.rounds[full as usize].get();
-                if self.waits.replace((full as usize, round)) != (full as usize, round) {
-                    shard.waiting[full as usize]
-                        .borrow_mut()
-                        .push(cx.waker().clone());
-                }
+            if !shard.may_read(self) {
                 return Poll::Pending;
             }
             let mut scratch = shard.scratch.borrow_mut();
@@ -179,7 +178,9 @@ impl Conn {
                         continue;
                     }
                     self.active_s.set(shard.seconds());
-                    if !shard.feed(self, bytes) {
+                    let go_on = shard.feed(self, bytes);
+                    shard.turn_over(self);
+                    if !go_on {
                         shard
                             .common
                             .stats

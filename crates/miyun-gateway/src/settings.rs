@@ -57,7 +57,8 @@ pub struct Limits {
     pub frame_s: u32,
     /// Seconds of silence after which a connection is closed.
     pub idle_s: u32,
-    /// Bytes that wait for the disk, per reader and class (new, back-fill); above, reading stops.
+    /// Bytes that wait for the disk, per reader; above, reading stops. Back-fill may use a quarter as
+    /// much besides.
     pub waiting_bytes: usize,
     /// Bytes of answers that a peer may leave unread before it is not read either.
     pub unread_answer_bytes: usize,

@@ -1,6 +1,9 @@
 //! One reader thread and its connections.
 
 mod intake;
+mod room;
+
+pub(crate) use room::Turn;
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -8,7 +11,6 @@ use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::Waker;
 use std::time::{Duration, Instant};
 
 use miyun_hj212::{DeviceProfile, Framer};
@@ -19,7 +21,7 @@ use crate::conn::{self, Conn};
 use crate::hearing::Hearing;
 use crate::registry::{Device, Registry};
 use crate::settings::Limits;
-use crate::writer::{Ack, Bell, Class, Inbox, SharedClock, Stats, Written};
+use crate::writer::{Ack, Bell, Inbox, SharedClock, Stats, Written};
 
 /// Bytes read at once from a socket.
 pub(crate) const SCRATCH: usize = 16 << 10;
@@ -85,9 +87,7 @@ pub(crate) struct Shard {
     pub scratch: RefCell<Vec<u8>>,
     known: RefCell<HashMap<String, Rc<Known>>>,
     /// Connections that wait for room, by class.
-    pub waiting: [RefCell<Vec<Waker>>; 2],
-    /// How often those that waited were woken, from 1: who finds no room then, waits anew.
-    pub rounds: [Cell<u64>; 2],
+    rooms: [room::Room; 2],
     generation: Cell<u32>,
     start: Instant,
     /// `now - backfill_after` as 14 digits, and when that was computed.
@@ -107,8 +107,7 @@ impl Shard {
             spare: RefCell::default(),
             scratch: RefCell::new(vec![0; SCRATCH]),
             known: RefCell::default(),
-            waiting: [RefCell::default(), RefCell::default()],
-            rounds: [Cell::new(1), Cell::new(1)],
+            rooms: Default::default(),
             generation: Cell::new(0),
             start: Instant::now(),
             old: Cell::new((0, 0)),
@@ -222,6 +221,8 @@ impl Shard {
     /// Forgets a connection.
     pub fn forget(&self, conn: &Conn) {
         self.conns.borrow_mut().try_remove(conn.key as usize);
+        self.turn_over(conn);
+        conn.turn.set(Turn::Free);
         if let Some(k) = conn.last.borrow().as_ref()
             && let Some(d) = &k.device
         {
@@ -279,18 +280,6 @@ impl Shard {
         }
         drop(conns);
         self.inbox.recycle(w.chunk);
-    }
-
-    fn make_room(&self) {
-        for class in [Class::New, Class::Backfill] {
-            if self.inbox.waiting(class) < self.common.limits.waiting_bytes {
-                let round = &self.rounds[class as usize];
-                round.set(round.get() + 1);
-                for w in self.waiting[class as usize].borrow_mut().drain(..) {
-                    w.wake();
-                }
-            }
-        }
     }
 
     fn sweep(&self) {
