@@ -14,6 +14,10 @@ use crate::index::Index;
 /// Days of one statistic: the value of each day, `None` where it is not valid.
 pub type DaySeries = Vec<Option<Exact>>;
 
+/// Days of one statistic as an edition compares and indexes them: rounded, in 10^-6 units; `None`
+/// where there is no valid value, or one that is too large to be rounded.
+pub type RoundedDays = Vec<Option<i64>>;
+
 /// The valid daily values of a station, one series per slot.
 #[must_use]
 pub fn valid_days(days: &StationDays) -> Vec<DaySeries> {
@@ -148,7 +152,22 @@ pub fn day_range(first_day: Date, len: usize, period: &Period) -> std::ops::Rang
 }
 
 impl Edition {
+    /// Daily values rounded as each slot prescribes.
+    #[must_use]
+    pub fn rounded_days(&self, series: &[DaySeries]) -> Vec<RoundedDays> {
+        let slots = series.iter().zip(&self.slots);
+        slots
+            .map(|(days, slot)| {
+                let Places { decimals, rule } = slot.rounding.value;
+                days.iter()
+                    .map(|v| v.and_then(|v| v.round_steps(decimals, rule)))
+                    .collect()
+            })
+            .collect()
+    }
+
     /// Every annual item over the days of `period` (a calendar year, or what of it is over).
+    /// `rounded` are the days of `series` from [`Edition::rounded_days`].
     ///
     /// # Clause
     /// HJ 663 items, percentile and rounding; GB 3095 Table 4 for the days that a year and its
@@ -158,24 +177,21 @@ impl Edition {
         &self,
         first_day: Date,
         series: &[DaySeries],
+        rounded: &[RoundedDays],
         period: &Period,
     ) -> Vec<AnnualValue> {
         let len = series.first().map_or(0, Vec::len);
         let months = months(first_day, len, period);
         let range = day_range(first_day, len, period);
-        // Several items condense one slot: its values are gathered and rounded once.
+        // Several items condense one slot: its values are gathered once.
         let slots: Vec<(Vec<Exact>, Vec<i64>)> = series
             .iter()
-            .zip(&self.slots)
-            .map(|(days, slot)| {
-                let places = &slot.rounding.value;
-                let values: Vec<Exact> = days[range.clone()].iter().flatten().copied().collect();
-                // What is too large to be rounded is left out.
-                let rounded = values
-                    .iter()
-                    .filter_map(|v| v.round_steps(places.decimals, places.rule))
-                    .collect();
-                (values, rounded)
+            .zip(rounded)
+            .map(|(days, rounded)| {
+                (
+                    days[range.clone()].iter().flatten().copied().collect(),
+                    rounded[range.clone()].iter().flatten().copied().collect(),
+                )
             })
             .collect();
         self.annual

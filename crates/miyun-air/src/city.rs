@@ -3,9 +3,7 @@
 use miyun_core::Decimal;
 
 use crate::annual::DaySeries;
-use crate::edition::Edition;
 use crate::exact::Exact;
-use crate::index::{Incomplete, Index};
 
 /// Daily values of a city: the mean of its stations' valid daily values, slot by slot. A day needs
 /// `share_percent` of the stations (HJ 663 6.1.5, unverified); `None` asks for one station.
@@ -39,33 +37,4 @@ pub fn city_days<S: AsRef<[DaySeries]>>(
                 .collect()
         })
         .collect()
-}
-
-impl Edition {
-    /// The index of every day from daily values; a slot without a value that day is missing.
-    #[must_use]
-    pub fn series_indices(&self, series: &[DaySeries], incomplete: Incomplete) -> Vec<Index> {
-        let days = series.first().map_or(0, Vec::len);
-        (0..days)
-            .map(|d| {
-                let mut complete = true;
-                let sub = self
-                    .slots
-                    .iter()
-                    .zip(series)
-                    .map(|(slot, values)| {
-                        let scale = slot.scale.as_ref()?;
-                        let Some(v) = values[d] else {
-                            complete = false;
-                            return None;
-                        };
-                        let places = &slot.rounding.value;
-                        let c = v.round_steps(places.decimals, places.rule)?;
-                        scale.value.sub_index(c, self.index_rounding.value.rule)
-                    })
-                    .collect();
-                self.index(sub, complete, incomplete)
-            })
-            .collect()
-    }
 }

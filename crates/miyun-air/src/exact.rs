@@ -3,6 +3,7 @@
 
 use std::cmp::Ordering;
 use std::fmt;
+use std::num::NonZero;
 
 use miyun_core::decimal::Rounding;
 use miyun_core::{Decimal, observation::VALUE_SCALE};
@@ -16,8 +17,11 @@ pub const ONE: i64 = 10i64.pow(VALUE_SCALE);
 #[derive(Debug, Clone, Copy)]
 pub struct Exact {
     num: i128,
-    den: i128,
+    /// Never zero, which leaves zero to say that there is no value: a year of days is a third smaller.
+    den: NonZero<i128>,
 }
+
+const UNDIVIDED: NonZero<i128> = NonZero::new(1).unwrap();
 
 /// Numbers here mostly fit 64 bits, where a division costs a tenth of one of 128 bits.
 fn small(a: i128, b: i128) -> Option<(i64, i64)> {
@@ -75,14 +79,14 @@ impl Sum {
     }
 
     fn add(&mut self, v: Exact) -> Option<()> {
-        if v.den != self.last.0 {
-            let mut times = div(self.den, v.den);
-            if mul(times, v.den) != Some(self.den) {
-                let up = div(v.den, gcd(self.den, v.den));
+        if v.den() != self.last.0 {
+            let mut times = div(self.den, v.den());
+            if mul(times, v.den()) != Some(self.den) {
+                let up = div(v.den(), gcd(self.den, v.den()));
                 *self = Self::of(mul(self.num, up)?, mul(self.den, up)?);
-                times = div(self.den, v.den);
+                times = div(self.den, v.den());
             }
-            self.last = (v.den, times);
+            self.last = (v.den(), times);
         }
         let scaled = mul(v.num, self.last.1)?;
         self.num = self.num.checked_add(scaled)?;
@@ -91,28 +95,33 @@ impl Sum {
 }
 
 impl Exact {
+    /// `num / den` as it is; `den` must not be zero.
+    fn raw(num: i128, den: i128) -> Self {
+        debug_assert!(den != 0);
+        Self {
+            num,
+            den: NonZero::new(den).unwrap_or(UNDIVIDED),
+        }
+    }
+
+    fn den(self) -> i128 {
+        self.den.get()
+    }
+
     /// The mean of `n` values whose sum is `sum` 10^-6 units. `n` must not be zero.
     #[must_use]
     pub fn sum_over(sum: i64, n: u8) -> Self {
-        debug_assert!(n != 0);
-        Self {
-            num: i128::from(sum),
-            den: i128::from(n),
-        }
+        Self::raw(i128::from(sum), i128::from(n))
     }
 
     /// `num / den` 10^-6 units, reduced. `den` must not be zero.
     #[must_use]
     pub fn new(num: i128, den: i128) -> Self {
-        debug_assert!(den != 0);
         let g = gcd(num, den).max(1) * den.signum();
         if g == 1 {
-            return Self { num, den };
+            return Self::raw(num, den);
         }
-        Self {
-            num: div(num, g),
-            den: div(den, g),
-        }
+        Self::raw(div(num, g), div(den, g))
     }
 
     /// `value` 10^-6 units.
@@ -120,7 +129,7 @@ impl Exact {
     pub fn steps(value: i64) -> Self {
         Self {
             num: i128::from(value),
-            den: 1,
+            den: UNDIVIDED,
         }
     }
 
@@ -133,9 +142,9 @@ impl Exact {
     /// The sum, `None` on overflow.
     #[must_use]
     pub fn checked_add(self, other: Self) -> Option<Self> {
-        let g = gcd(self.den, other.den);
-        let (up, over) = (div(other.den, g), div(self.den, g));
-        let den = mul(self.den, up)?;
+        let g = gcd(self.den(), other.den());
+        let (up, over) = (div(other.den(), g), div(self.den(), g));
+        let den = mul(self.den(), up)?;
         let a = mul(self.num, up)?;
         let b = mul(other.num, over)?;
         Some(Self::new(a.checked_add(b)?, den))
@@ -146,15 +155,15 @@ impl Exact {
     pub fn checked_sub(self, other: Self) -> Option<Self> {
         self.checked_add(Self {
             num: -other.num,
-            den: other.den,
+            ..other
         })
     }
 
     /// The product with `num / den`, `None` on overflow.
     #[must_use]
     pub fn scale(self, num: i128, den: i128) -> Option<Self> {
-        let (a, b) = (Self::new(num, self.den), Self::new(self.num, den));
-        Some(Self::new(mul(a.num, b.num)?, mul(a.den, b.den)?))
+        let (a, b) = (Self::new(num, self.den()), Self::new(self.num, den));
+        Some(Self::new(mul(a.num, b.num)?, mul(a.den(), b.den())?))
     }
 
     /// The mean of the values, `None` if there are none or the sum overflows.
@@ -165,7 +174,7 @@ impl Exact {
         for v in values {
             if sum.add(v).is_none() {
                 let r = Self::new(sum.num, sum.den).checked_add(v)?;
-                sum = Sum::of(r.num, r.den);
+                sum = Sum::of(r.num, r.den());
             }
             n += 1;
         }
@@ -195,7 +204,7 @@ impl Exact {
     fn rounded(self, places: u32, rule: Rounding) -> (i128, i128) {
         let unit = i128::from(10i64.pow(VALUE_SCALE - places.min(VALUE_SCALE)));
         (
-            round_div(self.num, self.den.saturating_mul(unit), rule),
+            round_div(self.num, self.den().saturating_mul(unit), rule),
             unit,
         )
     }
@@ -203,18 +212,18 @@ impl Exact {
     /// The value as a float, for statistics and drawing only.
     #[must_use]
     pub fn to_f64(self) -> f64 {
-        let r = Self::new(self.num, self.den);
-        r.num as f64 / (r.den as f64 * ONE as f64)
+        let r = Self::new(self.num, self.den());
+        r.num as f64 / (r.den() as f64 * ONE as f64)
     }
 }
 
 impl PartialEq for Exact {
     fn eq(&self, other: &Self) -> bool {
         let (a, b) = (
-            Self::new(self.num, self.den),
-            Self::new(other.num, other.den),
+            Self::new(self.num, self.den()),
+            Self::new(other.num, other.den()),
         );
-        (a.num, a.den) == (b.num, b.den)
+        (a.num, a.den()) == (b.num, b.den())
     }
 }
 
@@ -228,10 +237,10 @@ impl PartialOrd for Exact {
 
 impl Ord for Exact {
     fn cmp(&self, other: &Self) -> Ordering {
-        if self.den == other.den {
+        if self.den() == other.den() {
             return self.num.cmp(&other.num);
         }
-        match (mul(self.num, other.den), mul(other.num, self.den)) {
+        match (mul(self.num, other.den()), mul(other.num, self.den())) {
             (Some(a), Some(b)) => a.cmp(&b),
             _ => self.to_f64().total_cmp(&other.to_f64()),
         }
@@ -254,6 +263,7 @@ impl Serialize for Exact {
 
 /// `num / den` to an integer under `rule`.
 #[must_use]
+#[inline]
 pub fn round_div(num: i128, den: i128, rule: Rounding) -> i128 {
     debug_assert!(den > 0);
     if let Some((n, d)) = small(num, den) {

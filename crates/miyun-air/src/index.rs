@@ -3,8 +3,9 @@
 use miyun_core::decimal::Rounding;
 use miyun_core::{Decimal, IndicatorId};
 use serde::Serialize;
+use smallvec::SmallVec;
 
-use crate::daily::StationDays;
+use crate::annual::RoundedDays;
 use crate::edition::{Cited, Edition, HourSlot, Places, Scale};
 use crate::exact::{Exact, round_div};
 use crate::hours::{Hours, MISSING};
@@ -46,17 +47,20 @@ pub enum Incomplete {
     PublishAbove(i64),
 }
 
+/// Sub-indices by slot. A country's year has a million days: each is one piece of memory.
+pub type Subs = SmallVec<[Option<u16>; 8]>;
+
 /// The index of one day or hour.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Index {
     /// One sub-index per slot of the edition; `None` where there is no valid value or no index.
-    pub sub: Vec<Option<u16>>,
+    pub sub: Subs,
     /// The published index.
     pub aqi: Option<u16>,
     /// Its level, from 1.
     pub level: Option<u8>,
     /// Slots with the largest sub-index, if the index is above the threshold.
-    pub primary: Vec<usize>,
+    pub primary: SmallVec<[usize; 2]>,
     /// Completeness.
     pub status: Completeness,
     /// The largest sub-index, also where it is not published.
@@ -123,7 +127,8 @@ impl Edition {
 
     /// The index from sub-indices; `complete` says whether every indicator has a valid value.
     #[must_use]
-    pub fn index(&self, sub: Vec<Option<u16>>, complete: bool, incomplete: Incomplete) -> Index {
+    pub fn index(&self, sub: impl Into<Subs>, complete: bool, incomplete: Incomplete) -> Index {
+        let sub = sub.into();
         let max = sub.iter().flatten().copied().max();
         let threshold = match incomplete {
             Incomplete::AsEdition => self.incomplete_above.as_ref().map(|c| c.value),
@@ -140,7 +145,7 @@ impl Edition {
             Some(a) if i64::from(a) > self.primary_above.value => {
                 (0..sub.len()).filter(|i| sub[*i] == Some(a)).collect()
             }
-            _ => Vec::new(),
+            _ => SmallVec::new(),
         };
         Index {
             level: aqi.and_then(|a| self.level(a)),
@@ -166,27 +171,25 @@ impl Edition {
         names
     }
 
-    /// The index of every day of a station.
+    /// The index of every day, from the days of [`Edition::rounded_days`]; a slot without a value that
+    /// day is missing.
     #[must_use]
-    pub fn day_indices(&self, days: &StationDays, incomplete: Incomplete) -> Vec<Index> {
-        (0..days.len())
+    pub fn day_indices(&self, rounded: &[RoundedDays], incomplete: Incomplete) -> Vec<Index> {
+        let days = rounded.first().map_or(0, Vec::len);
+        let rounding = self.index_rounding.value.rule;
+        (0..days)
             .map(|d| {
                 let mut complete = true;
                 let sub = self
                     .slots
                     .iter()
-                    .zip(&days.cells)
-                    .map(|(slot, cells)| {
+                    .zip(rounded)
+                    .map(|(slot, values)| {
                         let scale = slot.scale.as_ref()?;
-                        let cell = cells[d];
-                        if !cell.valid {
-                            complete = false;
-                            return None;
-                        }
-                        let c = rounded_steps(cell.sum, cell.n, &slot.rounding.value);
-                        scale.value.sub_index(c, self.index_rounding.value.rule)
+                        complete &= values[d].is_some();
+                        scale.value.sub_index(values[d]?, rounding)
                     })
-                    .collect();
+                    .collect::<Subs>();
                 self.index(sub, complete, incomplete)
             })
             .collect()
@@ -216,7 +219,7 @@ impl Edition {
             .collect();
         (0..n)
             .map(|h| {
-                let sub: Vec<Option<u16>> = columns.iter().map(|(_, c)| c[h]).collect();
+                let sub: Subs = columns.iter().map(|(_, c)| c[h]).collect();
                 let complete = sub.iter().all(Option::is_some);
                 self.index(sub, complete, incomplete)
             })

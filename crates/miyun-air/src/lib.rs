@@ -16,7 +16,7 @@ pub mod replay;
 pub mod trend;
 pub mod warning;
 
-pub use annual::{AnnualValue, DayCounts, DaySeries, valid_days};
+pub use annual::{AnnualValue, DayCounts, DaySeries, RoundedDays, valid_days};
 pub use daily::{DayCell, StationDays, station_days};
 pub use edition::{CompileError, Edition, Sources};
 pub use exact::Exact;

@@ -52,8 +52,8 @@ fn daily_values_and_indices() {
             let hours = prsa(station, label).unwrap();
             let (d12, d26) = (station_days(&hours, &e12), station_days(&hours, &e26));
             let (i12, i26) = (
-                e12.day_indices(&d12, REFERENCE),
-                e26.day_indices(&d26, REFERENCE),
+                e12.day_indices(&e12.rounded_days(&valid_days(&d12)), REFERENCE),
+                e26.day_indices(&e26.rounded_days(&valid_days(&d26)), REFERENCE),
             );
             for r in expected.iter().filter(|r| r["station"] == station) {
                 let date: Date = r["date"].parse().unwrap();
@@ -126,11 +126,9 @@ fn annual_items() {
             for year in 2014..=2016i16 {
                 let period = Period::year(year).unwrap();
                 for (limit, meets, exceed, e) in &editions {
-                    let values = e.annual_values(
-                        hours.first_day,
-                        &valid_days(&station_days(&hours, e)),
-                        &period,
-                    );
+                    let days = valid_days(&station_days(&hours, e));
+                    let rounded = e.rounded_days(&days);
+                    let values = e.annual_values(hours.first_day, &days, &rounded, &period);
                     for v in &values {
                         let item = &e.annual[v.item];
                         let name = if item.item.indicator == "O3" {
@@ -196,8 +194,9 @@ fn annual_summaries() {
             let period = Period::year(r["year"].parse().unwrap()).unwrap();
             for (y, e) in &editions {
                 let at = format!("{set} {} {} {y}", r["station"], r["year"]);
-                let days = station_days(&hours, e);
-                let indices = e.day_indices(&days, REFERENCE);
+                let days = valid_days(&station_days(&hours, e));
+                let rounded = e.rounded_days(&days);
+                let indices = e.day_indices(&rounded, REFERENCE);
                 let c = e.day_counts(&indices[day_range(hours.first_day, hours.days, &period)]);
                 assert_eq!(
                     c.published.to_string(),
@@ -227,7 +226,7 @@ fn annual_summaries() {
                     "{at}"
                 );
                 if *y == "2012" {
-                    let values = e.annual_values(hours.first_day, &valid_days(&days), &period);
+                    let values = e.annual_values(hours.first_day, &days, &rounded, &period);
                     assert_eq!(opt(e.composite(&values)), r["composite_index_2012"], "{at}");
                 }
             }

@@ -385,15 +385,12 @@ pub fn evaluate(
         .iter()
         .map(|s| {
             let cells = station_days(&s.hours, e);
-            let indices = e.day_indices(&cells, request.incomplete);
-            let series = valid_days(&cells);
             place(
                 &edition,
                 request,
                 record.first_day,
                 s.subject.clone(),
-                series,
-                indices,
+                valid_days(&cells),
                 Some(cells),
             )
         })
@@ -410,14 +407,12 @@ pub fn evaluate(
         )));
     }
     let series = city_days(&members, e.city_share_percent.as_ref().map(|s| s.value));
-    let indices = e.series_indices(&series, request.incomplete);
     let city = place(
         &edition,
         request,
         record.first_day,
         record.city.clone(),
         series,
-        indices,
         None,
     );
     stations.sort_by(|a, b| a.subject.id.cmp(&b.subject.id));
@@ -454,11 +449,12 @@ fn place(
     first_day: Date,
     subject: Subject,
     series: Vec<DaySeries>,
-    indices: Vec<Index>,
     cells: Option<StationDays>,
 ) -> PlaceResult {
     let e = &edition.edition;
-    let items = e.annual_values(first_day, &series, &request.period);
+    let rounded = e.rounded_days(&series);
+    let indices = e.day_indices(&rounded, request.incomplete);
+    let items = e.annual_values(first_day, &series, &rounded, &request.period);
     let counts = e.day_counts(&indices[day_range(first_day, indices.len(), &request.period)]);
     PlaceResult {
         control: subject.control,

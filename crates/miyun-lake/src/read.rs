@@ -59,11 +59,17 @@ impl Dense {
         let from = hours.start.min(self.values.len());
         let values = &self.values[from..hours.end.clamp(from, self.values.len())];
         let label = first_label_s(first_day, &self.series, self.interval) + 3_600 * from as i64;
-        let mut bytes = Vec::with_capacity(8 + 8 * values.len());
-        bytes.extend(label.to_le_bytes());
-        bytes.extend(values.iter().flat_map(|v| v.to_le_bytes()));
+        let mut hash = blake3::Hasher::new();
+        hash.update(&label.to_le_bytes());
+        if cfg!(target_endian = "little") {
+            hash.update(bytemuck::cast_slice(values));
+        } else {
+            values.iter().for_each(|v| {
+                hash.update(&v.to_le_bytes());
+            });
+        }
         let n = values.iter().filter(|v| **v != MISSING).count();
-        (n as u64, blake3::hash(&bytes).to_hex().to_string())
+        (n as u64, hash.finalize().to_hex().to_string())
     }
 }
 

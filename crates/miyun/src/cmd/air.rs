@@ -376,7 +376,7 @@ impl Days {
                             .iter()
                             .map(|s| s[d].map(|v| v.to_string()))
                             .collect(),
-                        sub_indices: i.sub.clone(),
+                        sub_indices: i.sub.to_vec(),
                         aqi: i.aqi,
                         level: i.level,
                         primary: e
