@@ -79,7 +79,7 @@ impl<'a> Basis<'a> {
                                 period: *period,
                                 rows,
                                 digest,
-                                origins: d.origins.clone(),
+                                origins: d.origins(&hours),
                             }
                         })
                         .collect();

@@ -31,7 +31,7 @@ fn subject(id: &str, kind: SubjectKind, place: &str, part_of: Option<&str>) -> S
     }
 }
 
-/// Two cities with data, one without.
+/// Two cities with data, one without; in three files, the second of which overlaps the first.
 fn lake(dir: &std::path::Path) -> Lake {
     let mut subjects = Vec::new();
     let mut parsed = Parsed::default();
@@ -90,21 +90,44 @@ fn lake(dir: &std::path::Path) -> Lake {
         }
     }
     let mut lake = Lake::open(dir).unwrap();
-    let file = ImportFile {
-        name: "x.csv".into(),
-        digest: "0".repeat(64),
-        declared: String::new(),
-        reviewed: false,
-        parsed,
-    };
-    lake.import(
-        vec![file],
-        subjects,
-        &|_| "air".into(),
-        "2026-01-01T00:00:00Z",
-    )
-    .unwrap();
+    for (k, days) in [0..30, 25..50, 50..70].into_iter().enumerate() {
+        let file = ImportFile {
+            name: format!("{k}.csv"),
+            digest: k.to_string().repeat(64),
+            declared: String::new(),
+            reviewed: false,
+            parsed: cut(&parsed, days),
+        };
+        lake.import(
+            vec![file],
+            subjects.clone(),
+            &|_| "air".into(),
+            &format!("2026-01-0{}T00:00:00Z", k + 1),
+        )
+        .unwrap();
+    }
     lake
+}
+
+/// The rows of some days, one higher in each later file.
+fn cut(all: &Parsed, days: std::ops::Range<i64>) -> Parsed {
+    let labels = FIRST_S + days.start * 86_400..FIRST_S + days.end * 86_400;
+    let series = all.series.iter().map(|s| {
+        let rows: Vec<usize> = (0..s.label_s.len())
+            .filter(|i| labels.contains(&s.label_s[*i]))
+            .collect();
+        SeriesRows {
+            series: s.series.clone(),
+            label_s: rows.iter().map(|i| s.label_s[*i]).collect(),
+            value: rows.iter().map(|i| s.value[*i] + days.start).collect(),
+            flag: rows.iter().map(|i| s.flag[*i]).collect(),
+            line: rows.iter().map(|i| s.line[*i]).collect(),
+        }
+    });
+    Parsed {
+        series: series.collect(),
+        ..Parsed::default()
+    }
 }
 
 fn request(period: &str) -> AirRequest {
@@ -121,9 +144,34 @@ fn request(period: &str) -> AirRequest {
 #[test]
 fn figures_and_their_ids_are_those_of_the_city_alone() {
     let dir = tempfile::tempdir().unwrap();
-    let (lake, book) = (lake(dir.path()), Rulebook::embedded());
-    let request = request("2016-01-01..2016-03-10");
-    let found = region(&lake, book, &request, None, |_, ev| ev.assessments.clone()).unwrap();
+    let mut lake = lake(dir.path());
+    let book = Rulebook::embedded();
+    // The whole record, and days that rest on one file, on two, on those merged.
+    let periods = [
+        "2016-01-01..2016-03-10",
+        "2016-01-03..2016-01-20",
+        "2016-01-20..2016-02-10",
+    ];
+    let before: Vec<_> = periods
+        .map(|p| same_in_both(&lake, book, &request(p)))
+        .into();
+    assert!(before[1].iter().all(|n| *n == 1), "{before:?}");
+    assert!(before[2].iter().all(|n| *n == 2), "{before:?}");
+    let small = miyun_lake::Merging {
+        commits: 2,
+        ..Default::default()
+    };
+    while lake.merge(small).unwrap().is_some() {}
+    assert_eq!(lake.commits().len(), 1);
+    for (p, files) in periods.into_iter().zip(before) {
+        assert_eq!(same_in_both(&lake, book, &request(p)), files, "{p}");
+    }
+}
+
+/// Compares the region with each city alone; gives how many files each piece of evidence names.
+fn same_in_both(lake: &Lake, book: &Rulebook, request: &AirRequest) -> Vec<usize> {
+    let mut files = Vec::new();
+    let found = region(lake, book, request, None, |_, ev| ev.assessments.clone()).unwrap();
     assert_eq!(found.len(), 3);
     for outcome in &found {
         let id = &outcome.city.id;
@@ -135,7 +183,7 @@ fn figures_and_their_ids_are_those_of_the_city_alone() {
             );
             continue;
         }
-        let record = Record::read(&lake, book, Some(id), None, None).unwrap();
+        let record = Record::read(lake, book, Some(id), None, None).unwrap();
         let alone = evaluate(
             book,
             &record,
@@ -149,7 +197,14 @@ fn figures_and_their_ids_are_those_of_the_city_alone() {
         assert_eq!(there, &alone.assessments, "{id}");
         // The city, its two stations and its control station, with all annual items and counts.
         assert_eq!(there.len(), 4 * (alone.edition.edition.annual.len() + 3));
+        files.extend(
+            there
+                .iter()
+                .flat_map(|a| &a.trace.evidence)
+                .map(|e| e.origins.len()),
+        );
     }
+    files
 }
 
 #[test]

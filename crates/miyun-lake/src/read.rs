@@ -1,6 +1,7 @@
 //! Reading dense hours: the values that hold, hour by hour, with what they rest on.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::ops::Range;
 use std::sync::Arc;
 
 use jiff::civil::Date;
@@ -46,16 +47,25 @@ pub struct Dense {
     pub rows: u64,
     /// Of these, flagged invalid.
     pub invalid: u64,
-    /// Digests of the files they came from, oldest first.
-    pub origins: Vec<String>,
+    /// Files they came from, oldest first, each with the hours it gave.
+    origins: Vec<(String, Vec<Range<usize>>)>,
 }
 
 impl Dense {
+    /// Digests of the files that gave some of the hours, superseded or not, oldest first. They are the
+    /// same whether these hours or more were asked for.
+    #[must_use]
+    pub fn origins(&self, hours: &Range<usize>) -> Vec<String> {
+        let meets = |r: &Range<usize>| r.start < hours.end && hours.start < r.end;
+        let some = self.origins.iter().filter(|(_, of)| of.iter().any(meets));
+        some.map(|(digest, _)| digest.clone()).collect()
+    }
+
     /// How many values hold in the hours, and BLAKE3 of these: the label of the first hour (seconds
     /// since 1970), then the value of every hour, [`MISSING`] where none holds, all i64
     /// little-endian. Lower-case hex.
     #[must_use]
-    pub fn digest(&self, first_day: Date, hours: std::ops::Range<usize>) -> (u64, String) {
+    pub fn digest(&self, first_day: Date, hours: Range<usize>) -> (u64, String) {
         let from = hours.start.min(self.values.len());
         let values = &self.values[from..hours.end.clamp(from, self.values.len())];
         let label = first_label_s(first_day, &self.series, self.interval) + 3_600 * from as i64;
@@ -244,12 +254,14 @@ impl Lake {
         let pieces = in_order(&units, threads, |u| self.pieces(u, r))?;
         let mut at: HashMap<&Series, usize> = HashMap::new();
         let mut all: Vec<Dense> = Vec::new();
-        let mut origins: Vec<Vec<Origin<'_>>> = Vec::new();
+        let mut origins: Vec<BTreeMap<Origin<'_>, Vec<Range<usize>>>> = Vec::new();
         for mut piece in pieces.into_iter().flatten().filter(|p| p.rows > 0) {
             let of = std::mem::take(&mut piece.origins);
             match at.get(piece.series) {
                 Some(i) => {
-                    origins[*i].extend(of);
+                    for (origin, hours) in of {
+                        origins[*i].entry(origin).or_default().extend(hours);
+                    }
                     all[*i].supersede(piece);
                 }
                 None => {
@@ -260,13 +272,11 @@ impl Lake {
             }
         }
         let mut subjects: BTreeMap<SubjectId, Vec<Dense>> = BTreeMap::new();
-        for (mut dense, mut of) in all.into_iter().zip(origins) {
+        for (mut dense, of) in all.into_iter().zip(origins) {
             // In the order of the imports, whichever part or merged commit they stand in.
-            of.sort_unstable();
-            of.dedup();
             dense.origins = of
                 .into_iter()
-                .map(|(_, _, digest)| digest.to_owned())
+                .map(|((_, _, digest), hours)| (digest.to_owned(), hours))
                 .collect();
             dense.forget_unusable();
             match subjects.get_mut(&dense.series.subject) {
@@ -463,13 +473,13 @@ struct Piece<'a> {
     /// Label of hour 0 of the request, milliseconds since 1970.
     start_ms: i64,
     /// Hours of the request between its first and last row.
-    hours: std::ops::Range<usize>,
+    hours: Range<usize>,
     values: Vec<i64>,
     rows: u64,
     invalid: u64,
-    origins: Vec<Origin<'a>>,
-    /// Of merged commits: which of the commit's files gave one of the hours.
-    gave: Vec<bool>,
+    origins: BTreeMap<Origin<'a>, Vec<Range<usize>>>,
+    /// Of merged commits: the hours that each of the commit's files gave, run by run.
+    gave: Vec<Vec<Range<usize>>>,
 }
 
 impl<'a> Piece<'a> {
@@ -482,7 +492,7 @@ impl<'a> Piece<'a> {
             values: Vec::new(),
             rows: 0,
             invalid: 0,
-            origins: Vec::new(),
+            origins: BTreeMap::new(),
             gave: Vec::new(),
         }
     }
@@ -500,16 +510,14 @@ impl<'a> Piece<'a> {
         };
         if let Some(file) = commit.files.get(span.file).filter(|_| !span.mixed) {
             let origin = (commit.recorded(file).0, span.file, file.digest.as_str());
-            if !self.origins.contains(&origin) {
-                self.origins.push(origin);
-            }
+            self.origins.entry(origin).or_default().push(from..until);
         }
     }
 
     /// Lays rows of merged commits over what is there: those that were recorded by the time asked
     /// for.
     fn overlay_mixed(&mut self, rows: &part::Rows<'_>, commit: &Commit, r: &Request<'_>) {
-        self.gave.resize(commit.files.len(), false);
+        self.gave.resize(commit.files.len(), Vec::new());
         let knew = |k: usize| {
             let file = commit.files.get(k);
             r.as_known_on
@@ -523,10 +531,16 @@ impl<'a> Piece<'a> {
         for i in 0..rows.time_ms.len() {
             let Some(file) = rows.file(i) else { continue };
             let inside = (start..end).contains(&rows.time_ms[i]);
-            if let Some(gave) = self.gave.get_mut(file)
-                && inside
+            if inside
+                && (all_known || knew(file))
+                && let Some(gave) = self.gave.get_mut(file)
             {
-                *gave |= all_known || knew(file);
+                let hour = ((rows.time_ms[i] - self.start_ms) / HOUR_MS) as usize;
+                match gave.last_mut() {
+                    Some(run) if run.contains(&hour) => {}
+                    Some(run) if run.end == hour => run.end += 1,
+                    _ => gave.push(hour..hour + 1),
+                }
             }
             if !all_known && knew(file) {
                 self.overlay(&rows.row(i));
@@ -539,9 +553,11 @@ impl<'a> Piece<'a> {
 
     /// Names the files of merged commits that gave something.
     fn name_files(&mut self, commit: &'a Commit) {
-        for (k, f) in commit.files.iter().enumerate() {
-            if self.gave.get(k).copied().unwrap_or(false) {
-                self.origins.push((commit.recorded(f).0, k, &f.digest));
+        let gave = std::mem::take(&mut self.gave);
+        for ((k, f), hours) in commit.files.iter().enumerate().zip(gave) {
+            if !hours.is_empty() {
+                let origin = (commit.recorded(f).0, k, f.digest.as_str());
+                self.origins.entry(origin).or_default().extend(hours);
             }
         }
     }

@@ -158,7 +158,7 @@ pub fn figure(
                 period: Period::days(from, until),
                 rows,
                 digest,
-                origins: h.dense.origins.clone(),
+                origins: h.dense.origins(&h.range),
             }
         })
         .collect();
