@@ -120,9 +120,12 @@ fn no_message_is_left_unshown() {
         .map(|(n, _)| n.split('.').next().unwrap().to_owned())
         .collect();
     shown.extend(pairs().iter().map(|(c, _)| (*c).to_owned()));
-    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-    for file in std::fs::read_dir(src).unwrap() {
-        let path = file.unwrap().path();
+    let mut left = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("src")];
+    while let Some(path) = left.pop() {
+        if path.is_dir() {
+            left.extend(std::fs::read_dir(path).unwrap().map(|f| f.unwrap().path()));
+            continue;
+        }
         let text = std::fs::read_to_string(&path).unwrap();
         for call in ["problem(", "report_unknown("] {
             for (at, _) in text.match_indices(call) {

@@ -19,7 +19,7 @@ use crate::out::{Format, Rows, opt, print};
 #[derive(Args)]
 pub struct Region {
     /// Period: 2016, 2016-01..2016-06, ...
-    #[arg(long, value_parser = super::period)]
+    #[arg(long, value_parser = crate::cmd::period)]
     period: Period,
     /// Only cities of this jurisdiction, for example CN/44; all of the lake if not given.
     #[arg(long)]
@@ -28,7 +28,7 @@ pub struct Region {
     #[arg(long, default_value = "in-force")]
     edition: String,
     /// Reads labels this way whatever the series declare.
-    #[arg(long, value_parser = super::interval)]
+    #[arg(long, value_parser = crate::cmd::interval)]
     interval: Option<IntervalLabel>,
     /// Publish the index of a day with missing indicators above this value, whatever the edition
     /// says.

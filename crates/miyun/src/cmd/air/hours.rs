@@ -6,7 +6,7 @@ use miyun_air::annual::{date_of, day_range};
 use miyun_core::{IntervalLabel, Period};
 use miyun_lake::Lake;
 
-use super::air::{Common, run};
+use super::{Common, run};
 use crate::out::{Format, Rows, opt, print};
 
 /// The real-time index of one station and hour.
@@ -30,13 +30,13 @@ struct Hour {
 #[derive(Args)]
 pub struct Hours {
     /// Period.
-    #[arg(long, value_parser = super::period)]
+    #[arg(long, value_parser = crate::cmd::period)]
     period: Period,
     /// Only stations whose id ends so.
     #[arg(long, default_value = "")]
     station: String,
     /// Reads labels this way whatever the series declare.
-    #[arg(long, value_parser = super::interval)]
+    #[arg(long, value_parser = crate::cmd::interval)]
     interval: Option<IntervalLabel>,
     #[command(flatten)]
     common: Common,
