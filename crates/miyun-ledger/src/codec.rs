@@ -216,13 +216,24 @@ wire_byte!(
     Measure "measure", Adjustment "adjustment",
 );
 
+/// Fields in order; a text or a list says how long it may be.
 macro_rules! wire_struct {
-    ($($t:ident { $($field:ident),* })*) => {$(
+    ($($t:ident { $($field:ident $(: $kind:ident($max:expr))?),* })*) => {$(
         impl Wire for $t {
-            fn put(&self, out: &mut Vec<u8>) { $(self.$field.put(out);)* }
-            fn get(r: &mut Reader<'_>) -> Result<Self, DecodeError> { Ok(Self { $($field: Wire::get(r)?),* }) }
+            fn put(&self, out: &mut Vec<u8>) {
+                $(wire_struct!(@put self.$field, out $(, $kind)?);)*
+            }
+            fn get(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
+                Ok(Self { $($field: wire_struct!(@get r, $field $(, $kind, $max)?)),* })
+            }
         }
     )*};
+    (@put $value:expr, $out:ident) => { $value.put($out) };
+    (@put $value:expr, $out:ident, text) => { put_text(&$value, $out) };
+    (@put $value:expr, $out:ident, list) => { put_list(&$value, $out) };
+    (@get $r:ident, $field:ident) => { Wire::get($r)? };
+    (@get $r:ident, $field:ident, text, $max:expr) => { $r.text(stringify!($field), $max)? };
+    (@get $r:ident, $field:ident, list, $max:expr) => { $r.list(stringify!($field), $max)?.into() };
 }
 wire_struct! {
     Window { from, until }
@@ -234,6 +245,15 @@ wire_struct! {
     SignerDef { id, party, key, powers, window }
     Step { id, op }
     Reserve { transfer, opens, expires, resolver, four_eyes, discrepancy }
+    Transfer { kind, debit, credit, amount, range, rule, case, memo: text(MEMO_MAX) }
+    Transform { kind, input, sink, amount_in, source, output, amount_out, rule, case, memo: text(MEMO_MAX) }
+    ClassDef { id, name: text(NAME_MAX), unit: text(NAME_MAX), serial, single, permits, pending, moves: list(MOVES_MAX) }
+    SeriesDef { id, prefix: text(NAME_MAX) }
+    AssetDef { id, class, name: text(NAME_MAX), vintage, series, issue_cap, usable_until }
+    RuleDef { id, name: text(NAME_MAX), kinds, window, yields }
+    LimitDef { id, name: text(NAME_MAX), measure, unit: text(NAME_MAX), cap, window }
+    AccountDef { id, holder, asset, kind, limits: list(LIMITS_MAX) }
+    Account { id, holder, asset, kind, flags, counters, limits: list(LIMITS_MAX) }
 }
 
 impl Wire for [u8; 32] {
@@ -290,202 +310,5 @@ pub(crate) fn put_list<T: Wire>(list: &[T], out: &mut Vec<u8>) {
     put_len(list.len(), out);
     for item in list {
         item.put(out);
-    }
-}
-
-impl Wire for Transfer {
-    fn put(&self, out: &mut Vec<u8>) {
-        self.kind.put(out);
-        self.debit.put(out);
-        self.credit.put(out);
-        self.amount.put(out);
-        self.range.put(out);
-        self.rule.put(out);
-        self.case.put(out);
-        put_text(&self.memo, out);
-    }
-    fn get(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            kind: Wire::get(r)?,
-            debit: Wire::get(r)?,
-            credit: Wire::get(r)?,
-            amount: Wire::get(r)?,
-            range: Wire::get(r)?,
-            rule: Wire::get(r)?,
-            case: Wire::get(r)?,
-            memo: r.text("memo", MEMO_MAX)?,
-        })
-    }
-}
-
-impl Wire for Transform {
-    fn put(&self, out: &mut Vec<u8>) {
-        self.kind.put(out);
-        self.input.put(out);
-        self.sink.put(out);
-        self.amount_in.put(out);
-        self.source.put(out);
-        self.output.put(out);
-        self.amount_out.put(out);
-        self.rule.put(out);
-        self.case.put(out);
-        put_text(&self.memo, out);
-    }
-    fn get(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            kind: Wire::get(r)?,
-            input: Wire::get(r)?,
-            sink: Wire::get(r)?,
-            amount_in: Wire::get(r)?,
-            source: Wire::get(r)?,
-            output: Wire::get(r)?,
-            amount_out: Wire::get(r)?,
-            rule: Wire::get(r)?,
-            case: Wire::get(r)?,
-            memo: r.text("memo", MEMO_MAX)?,
-        })
-    }
-}
-
-impl Wire for ClassDef {
-    fn put(&self, out: &mut Vec<u8>) {
-        self.id.put(out);
-        put_text(&self.name, out);
-        put_text(&self.unit, out);
-        self.serial.put(out);
-        self.single.put(out);
-        self.permits.put(out);
-        self.pending.put(out);
-        put_list(&self.moves, out);
-    }
-    fn get(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            id: Wire::get(r)?,
-            name: r.text("name", NAME_MAX)?,
-            unit: r.text("unit", NAME_MAX)?,
-            serial: Wire::get(r)?,
-            single: Wire::get(r)?,
-            permits: Wire::get(r)?,
-            pending: Wire::get(r)?,
-            moves: r.list("moves", MOVES_MAX)?,
-        })
-    }
-}
-
-impl Wire for SeriesDef {
-    fn put(&self, out: &mut Vec<u8>) {
-        self.id.put(out);
-        put_text(&self.prefix, out);
-    }
-    fn get(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            id: Wire::get(r)?,
-            prefix: r.text("prefix", NAME_MAX)?,
-        })
-    }
-}
-
-impl Wire for AssetDef {
-    fn put(&self, out: &mut Vec<u8>) {
-        self.id.put(out);
-        self.class.put(out);
-        put_text(&self.name, out);
-        self.vintage.put(out);
-        self.series.put(out);
-        self.issue_cap.put(out);
-        self.usable_until.put(out);
-    }
-    fn get(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            id: Wire::get(r)?,
-            class: Wire::get(r)?,
-            name: r.text("name", NAME_MAX)?,
-            vintage: Wire::get(r)?,
-            series: Wire::get(r)?,
-            issue_cap: Wire::get(r)?,
-            usable_until: Wire::get(r)?,
-        })
-    }
-}
-
-impl Wire for RuleDef {
-    fn put(&self, out: &mut Vec<u8>) {
-        self.id.put(out);
-        put_text(&self.name, out);
-        self.kinds.put(out);
-        self.window.put(out);
-        self.yields.put(out);
-    }
-    fn get(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            id: Wire::get(r)?,
-            name: r.text("name", NAME_MAX)?,
-            kinds: Wire::get(r)?,
-            window: Wire::get(r)?,
-            yields: Wire::get(r)?,
-        })
-    }
-}
-
-impl Wire for LimitDef {
-    fn put(&self, out: &mut Vec<u8>) {
-        self.id.put(out);
-        put_text(&self.name, out);
-        self.measure.put(out);
-        put_text(&self.unit, out);
-        self.cap.put(out);
-        self.window.put(out);
-    }
-    fn get(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            id: Wire::get(r)?,
-            name: r.text("name", NAME_MAX)?,
-            measure: Wire::get(r)?,
-            unit: r.text("unit", NAME_MAX)?,
-            cap: Wire::get(r)?,
-            window: Wire::get(r)?,
-        })
-    }
-}
-
-impl Wire for AccountDef {
-    fn put(&self, out: &mut Vec<u8>) {
-        self.id.put(out);
-        self.holder.put(out);
-        self.asset.put(out);
-        self.kind.put(out);
-        put_list(&self.limits, out);
-    }
-    fn get(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            id: Wire::get(r)?,
-            holder: Wire::get(r)?,
-            asset: Wire::get(r)?,
-            kind: Wire::get(r)?,
-            limits: r.list("limits", LIMITS_MAX)?,
-        })
-    }
-}
-
-impl Wire for Account {
-    fn put(&self, out: &mut Vec<u8>) {
-        self.id.put(out);
-        self.holder.put(out);
-        self.asset.put(out);
-        self.kind.put(out);
-        self.flags.put(out);
-        self.counters.put(out);
-        put_list(&self.limits, out);
-    }
-    fn get(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            id: Wire::get(r)?,
-            holder: Wire::get(r)?,
-            asset: Wire::get(r)?,
-            kind: Wire::get(r)?,
-            flags: Wire::get(r)?,
-            counters: Wire::get(r)?,
-            limits: r.list("limits", LIMITS_MAX)?.into(),
-        })
     }
 }
