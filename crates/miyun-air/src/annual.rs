@@ -6,26 +6,10 @@ use jiff::civil::Date;
 use miyun_core::{Decimal, IndicatorId, Period};
 use serde::Serialize;
 
-use crate::daily::StationDays;
+use crate::daily::{DaySeries, RoundedDays};
 use crate::edition::{AnnualItem, Cited, Edition, LimitCell, Places};
 use crate::exact::Exact;
 use crate::index::Index;
-
-/// Days of one statistic: the value of each day, `None` where it is not valid.
-pub type DaySeries = Vec<Option<Exact>>;
-
-/// Days of one statistic as an edition compares and indexes them: rounded, in 10^-6 units; `None`
-/// where there is no valid value, or one that is too large to be rounded.
-pub type RoundedDays = Vec<Option<i64>>;
-
-/// The valid daily values of a station, one series per slot.
-#[must_use]
-pub fn valid_days(days: &StationDays) -> Vec<DaySeries> {
-    days.cells
-        .iter()
-        .map(|cells| cells.iter().map(|c| c.valid_value()).collect())
-        .collect()
-}
 
 /// Days of a month against what the rule needs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -152,20 +136,6 @@ pub fn day_range(first_day: Date, len: usize, period: &Period) -> std::ops::Rang
 }
 
 impl Edition {
-    /// Daily values rounded as each slot prescribes.
-    #[must_use]
-    pub fn rounded_days(&self, series: &[DaySeries]) -> Vec<RoundedDays> {
-        let slots = series.iter().zip(&self.slots);
-        slots
-            .map(|(days, slot)| {
-                let Places { decimals, rule } = slot.rounding.value;
-                days.iter()
-                    .map(|v| v.and_then(|v| v.round_steps(decimals, rule)))
-                    .collect()
-            })
-            .collect()
-    }
-
     /// Every annual item over the days of `period` (a calendar year, or what of it is over).
     /// `rounded` are the days of `series` from [`Edition::rounded_days`].
     ///

@@ -9,7 +9,8 @@ use jiff::civil::Date;
 use miyun_core::{Decimal, Period};
 use serde::Serialize;
 
-use crate::annual::{DaySeries, date_of, day_range};
+use crate::annual::{date_of, day_range};
+use crate::daily::DaySeries;
 use crate::exact::Exact;
 
 /// A day and what it cost of the annual mean.

@@ -2,7 +2,7 @@
 
 use miyun_core::Decimal;
 
-use crate::annual::DaySeries;
+use crate::daily::DaySeries;
 use crate::exact::Exact;
 
 /// Daily values of a city: the mean of its stations' valid daily values, slot by slot. A day needs

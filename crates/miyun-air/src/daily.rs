@@ -2,7 +2,7 @@
 
 use jiff::civil::Date;
 
-use crate::edition::{DayKind, DaySlot, Edition, Windows};
+use crate::edition::{DayKind, DaySlot, Edition, Places, Windows};
 use crate::exact::Exact;
 use crate::hours::{Hours, MISSING};
 
@@ -53,6 +53,38 @@ impl StationDays {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+}
+
+/// Days of one statistic: the value of each day, `None` where it is not valid.
+pub type DaySeries = Vec<Option<Exact>>;
+
+/// Days of one statistic as an edition compares and indexes them: rounded, in 10^-6 units; `None`
+/// where there is no valid value, or one that is too large to be rounded.
+pub type RoundedDays = Vec<Option<i64>>;
+
+/// The valid daily values of a station, one series per slot.
+#[must_use]
+pub fn valid_days(days: &StationDays) -> Vec<DaySeries> {
+    days.cells
+        .iter()
+        .map(|cells| cells.iter().map(|c| c.valid_value()).collect())
+        .collect()
+}
+
+impl Edition {
+    /// Daily values rounded as each slot prescribes.
+    #[must_use]
+    pub fn rounded_days(&self, series: &[DaySeries]) -> Vec<RoundedDays> {
+        let slots = series.iter().zip(&self.slots);
+        slots
+            .map(|(days, slot)| {
+                let Places { decimals, rule } = slot.rounding.value;
+                days.iter()
+                    .map(|v| v.and_then(|v| v.round_steps(decimals, rule)))
+                    .collect()
+            })
+            .collect()
     }
 }
 

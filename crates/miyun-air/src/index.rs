@@ -5,7 +5,7 @@ use miyun_core::{Decimal, IndicatorId};
 use serde::Serialize;
 use smallvec::SmallVec;
 
-use crate::annual::RoundedDays;
+use crate::daily::RoundedDays;
 use crate::edition::{Cited, Edition, HourSlot, Places, Scale};
 use crate::exact::{Exact, round_div};
 use crate::hours::{Hours, MISSING};

@@ -16,8 +16,8 @@ pub mod replay;
 pub mod trend;
 pub mod warning;
 
-pub use annual::{AnnualValue, DayCounts, DaySeries, RoundedDays, valid_days};
-pub use daily::{DayCell, StationDays, station_days};
+pub use annual::{AnnualValue, DayCounts};
+pub use daily::{DayCell, DaySeries, RoundedDays, StationDays, station_days, valid_days};
 pub use edition::{CompileError, Edition, Sources};
 pub use exact::Exact;
 pub use hours::{Hours, MISSING};

@@ -4,7 +4,8 @@ use jiff::civil::Date;
 use miyun_core::{IndicatorId, RuleRef};
 use serde::Serialize;
 
-use crate::annual::{DaySeries, date_of, day_range};
+use crate::annual::{date_of, day_range};
+use crate::daily::DaySeries;
 use crate::edition::Edition;
 use crate::exact::{Exact, steps_of};
 use crate::index::Index;

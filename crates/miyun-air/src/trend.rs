@@ -7,7 +7,8 @@ use jiff::civil::Date;
 use miyun_core::Period;
 use serde::Serialize;
 
-use crate::annual::{DaySeries, months};
+use crate::annual::months;
+use crate::daily::DaySeries;
 use crate::edition::AnnualItem;
 use crate::exact::Exact;
 
