@@ -420,9 +420,12 @@ fn above(book: &Rulebook, hours: &[Hours<'_>], from: Date) -> Counted {
     out
 }
 
+/// A limit, its unit and where it stands.
+type Limit = (Decimal, String, RuleRef);
+
 /// Limits that were looked up, by outlet, indicator and day.
 #[derive(Default)]
-struct Limits(HashMap<(SubjectId, String, Date), Option<(Decimal, String, RuleRef)>>);
+struct Limits(HashMap<(SubjectId, String, Date), Option<Limit>>);
 
 impl Limits {
     /// Limit and its unit; what it rests on is added to `rules`.
