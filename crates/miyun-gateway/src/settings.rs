@@ -229,3 +229,18 @@ impl Settings {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_settings_of_the_guide_are_settings() {
+        let guide = include_str!("../../../docs/gateway.md");
+        let (_, after) = guide.split_once("## Settings\n```toml\n").unwrap();
+        let (sample, _) = after.split_once("```").unwrap();
+        let s = Settings::read(Path::new("guide"), sample).unwrap();
+        assert_eq!(s.keep.remove_after_days, Some(1_095));
+        assert_eq!((s.relay.len(), s.mqtt.len(), s.folder.len()), (1, 1, 1));
+    }
+}

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use miyun_hj212::finding::FindingCode;
@@ -36,6 +36,17 @@ pub struct Last {
     pub unit: Option<String>,
 }
 
+/// An hour mean.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct HourMean {
+    /// Value in 10^-6 of the unit.
+    pub micro: i64,
+    /// Flag as sent.
+    pub flag: char,
+    /// A person reviewed it; what is preliminary does not replace it.
+    pub reviewed: bool,
+}
+
 /// State of one device.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct DeviceState {
@@ -58,7 +69,7 @@ pub struct DeviceState {
     /// Minutes in which data of an hour fell: hour number (seconds / 3600) and one bit a minute.
     pub minutes: BTreeMap<i64, u64>,
     /// Hour values by factor and attribute: label and value.
-    pub hours: BTreeMap<(String, String), BTreeMap<i64, (i64, char)>>,
+    pub hours: BTreeMap<(String, String), BTreeMap<i64, HourMean>>,
     /// Minute reports by factor and hour number: the minutes at which one begins, a bit each, by
     /// the flag of its mean.
     pub minute_means: BTreeMap<String, BTreeMap<i64, BTreeMap<char, u64>>>,
@@ -132,14 +143,17 @@ impl DeviceState {
         }
     }
 
-    fn take(&mut self, r: &Record<'_>, said: Option<&Said>) {
+    /// `minutes`: over how many its minute reports go, as far as that is registered.
+    fn take(&mut self, r: &Record<'_>, said: Option<&Said>, minutes: Option<u32>) {
         self.seen_ms = self.seen_ms.max(r.received_ms);
         self.frames += 1;
         let Some(said) = said else {
             self.quarantined += 1;
             return;
         };
-        if !said.st.is_empty() && said.st != "91" {
+        // What it says of itself, of electricity and of conditions (91, 44, 45) is not what it measures.
+        let measures = !matches!(said.st.as_str(), "" | "91" | "44" | "45");
+        if measures || self.st.is_empty() {
             self.st.clone_from(&said.st);
         }
         for code in said.findings.iter() {
@@ -152,7 +166,13 @@ impl DeviceState {
         let oldest = hour - HOURS as i64;
         if time_s.div_euclid(3_600) > oldest && time_s.div_euclid(3_600) <= hour + 1 {
             let minute = time_s.rem_euclid(3_600) / 60;
-            *self.minutes.entry(time_s.div_euclid(3_600)).or_default() |= 1 << minute;
+            // A minute report stands for all its minutes.
+            let over = match said.cn {
+                miyun_hj212::cn::MINUTE => minutes.unwrap_or(1).clamp(1, 60),
+                _ => 1,
+            };
+            let bits = (u64::MAX >> (64 - over)) << minute & (u64::MAX >> 4);
+            *self.minutes.entry(time_s.div_euclid(3_600)).or_default() |= bits;
             while self.minutes.len() > HOURS {
                 self.minutes.pop_first();
             }
@@ -165,7 +185,9 @@ impl DeviceState {
             self.lags.push(self.lag_ms);
         }
         self.data_s = self.data_s.max(time_s);
-        if !said.marks.is_empty() {
+        // A mark holds until another comes.
+        let before = self.marks.range(..time_s).next_back().map(|(_, m)| m);
+        if !said.marks.is_empty() && before != Some(&said.marks) {
             self.marks.insert(time_s, said.marks.clone());
             while self.marks.len() > 256 {
                 self.marks.pop_first();
@@ -208,7 +230,15 @@ impl DeviceState {
             let key = (v.code.clone(), v.attribute.clone());
             if self.hours.len() < VALUES_MAX || self.hours.contains_key(&key) {
                 let hours = self.hours.entry(key).or_default();
-                hours.insert(v.label_s, (v.micro, v.flag));
+                let held = hours.get(&v.label_s).is_some_and(|h| h.reviewed);
+                if v.reviewed || !held {
+                    let mean = HourMean {
+                        micro: v.micro,
+                        flag: v.flag,
+                        reviewed: v.reviewed,
+                    };
+                    hours.insert(v.label_s, mean);
+                }
                 while hours.len() > HOUR_VALUES_MAX {
                     hours.pop_first();
                 }
@@ -224,6 +254,8 @@ pub struct State {
     version: AtomicU64,
     /// Version at which each device changed last.
     changed: RwLock<HashMap<u64, u64>>,
+    /// How far the log was read.
+    read: Mutex<Position>,
 }
 
 impl State {
@@ -260,6 +292,30 @@ impl State {
             .collect()
     }
 
+    /// How far the log was read: the frames of the last [`HOURS`] hours before it are taken in.
+    #[must_use]
+    pub fn read_to(&self) -> Position {
+        *self.read.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn reached(&self, at: Position) {
+        *self.read.lock().unwrap_or_else(PoisonError::into_inner) = at;
+    }
+
+    /// Reads on to the end of the log; for when nobody [`follow`]s it any more.
+    ///
+    /// # Errors
+    /// [`GatewayError`] if the log cannot be read.
+    pub fn catch_up(&self, running: &crate::server::Follow) -> Result<(), GatewayError> {
+        let mut reader = Reader::at(&running.log, self.read_to());
+        let mut interpreter = Interpreter::new(running.utc_offset_minutes);
+        while let Some(batch) = reader.next(running.progress.end())? {
+            self.take(batch.records(), &running.registry, &mut interpreter);
+            self.reached(batch.end);
+        }
+        Ok(())
+    }
+
     /// Takes records of a batch.
     pub fn take<'a>(
         &self,
@@ -287,7 +343,9 @@ impl State {
                         *n += 1;
                     }
                 }
-                all.entry(r.device).or_default().take(&r, said.as_ref());
+                let minutes = device.minute_interval(r.received_ms);
+                let state = all.entry(r.device).or_default();
+                state.take(&r, said.as_ref(), minutes);
                 touched.push(r.device);
             }
         }
@@ -461,6 +519,7 @@ pub fn follow(
 ) {
     let mut interpreter = Interpreter::new(running.utc_offset_minutes);
     let mut reader = Reader::at(&running.log, from);
+    state.reached(from);
     let mut learnt = std::time::Instant::now();
     while !stop.load(Ordering::Acquire) {
         let end = running
@@ -468,7 +527,10 @@ pub fn follow(
             .wait_beyond(reader.position(), Duration::from_millis(500));
         loop {
             match reader.next(end) {
-                Ok(Some(batch)) => state.take(batch.records(), &running.registry, &mut interpreter),
+                Ok(Some(batch)) => {
+                    state.take(batch.records(), &running.registry, &mut interpreter);
+                    state.reached(batch.end);
+                }
                 Ok(None) => break,
                 Err(e) => {
                     tracing::error!("live state: {e}");

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::{Child, Command as Process, Stdio};
 use std::time::{Duration, Instant};
 
-use common::{Logger, frame, mn, qn, settings, stored};
+use common::{Logger, PATIENCE, frame, mn, qn, settings, stored};
 use miyun_gateway::command::{Ask, Patience, What, ask, history};
 use miyun_gateway::log::{Kind, Position, Reader};
 use miyun_gateway::registry::number_of;
@@ -25,13 +25,17 @@ fn patience() -> Patience {
 }
 
 fn run(dir: &Path, s: Settings) -> Running {
+    run_with(dir, s, patience())
+}
+
+fn run_with(dir: &Path, s: Settings, patience: Patience) -> Running {
     let mut r = Gateway::open(dir, s).unwrap().start().unwrap();
-    r.attend(patience()).unwrap();
+    r.attend(patience).unwrap();
     r
 }
 
 fn wait(what: &str, mut f: impl FnMut() -> bool) {
-    let until = Instant::now() + Duration::from_secs(30);
+    let until = Instant::now() + PATIENCE;
     while !f() {
         assert!(Instant::now() < until, "waited in vain: {what}");
         std::thread::sleep(Duration::from_millis(30));
@@ -80,7 +84,13 @@ fn a_relay_delivers_everything_over_a_dead_platform_and_its_own_restart() {
 #[test]
 fn a_command_is_in_the_journal_with_who_why_and_what_became_of_it() {
     let dir = tempfile::tempdir().unwrap();
-    let running = run(dir.path(), settings());
+    // This device answers, however late: nothing is to be sent twice.
+    let patience = Patience {
+        answer: PATIENCE,
+        result: PATIENCE,
+        ..patience()
+    };
+    let running = run_with(dir.path(), settings(), patience);
     let mut l = Logger::connect(running.addresses()[0]);
     assert!(l.send(&frame(&mn(4), &qn(1), 1), &qn(1)));
     let now = running.clock().now_ms();

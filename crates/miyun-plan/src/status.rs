@@ -197,6 +197,14 @@ fn indicator(i: &Indicator, on: Date, figures: &dyn Figures) -> IndicatorStatus 
     };
     out.figure = figures.figure(i, &period, on);
     let over = on >= due;
+    // What cannot be counted says why.
+    if let Some(a) = out.figure.as_ref().map(|f| &f.assessment)
+        && a.value.is_none()
+        && !a.sufficiency.missing.is_empty()
+    {
+        let missing = a.sufficiency.missing.join("; ");
+        out.words = Text::new("无数据，原因见推导", format!("no data ({missing})"));
+    }
     let Some((figure, value, target)) = out
         .figure
         .as_ref()

@@ -237,16 +237,16 @@ fn coverage_is_honest() {
     let s = status(&plans[0], day("2024-12-31"), &figures);
     assert_eq!(
         (s.coverage.measures, s.coverage.bound, s.coverage.judged),
-        (43, 2, 0)
+        (43, 4, 0)
     );
     assert_eq!(
         s.measures
             .iter()
             .filter(|m| m.standing == Standing::NotBound)
             .count(),
-        41
+        39
     );
-    assert_eq!(*figures.asked.borrow(), 5);
+    assert_eq!(*figures.asked.borrow(), 8);
 }
 
 proptest! {

@@ -27,6 +27,9 @@ use miyun_lake::{Lake, LakeError};
 use miyun_rulebook::Rulebook;
 use tokio::sync::Semaphore;
 
+/// Folder of a gateway below the lake's.
+pub const FOLDER: &str = "gateway";
+
 /// What the pages show and the API acts on.
 pub struct Hub {
     /// Log, registry, state and clock.
@@ -57,6 +60,8 @@ pub struct Hub {
     past: Mutex<Vec<(i64, Arc<Seen>)>>,
     /// The lake as of the last change of its commits.
     opened: Mutex<Option<(SystemTime, Arc<Lake>)>>,
+    /// What that holds of each subject.
+    listed: Mutex<Option<(Arc<Lake>, Arc<sensorthings::Listed>)>>,
 }
 
 /// What was known of the devices at a moment.
@@ -104,6 +109,7 @@ impl Hub {
             listeners: Semaphore::new(LISTENERS_MAX),
             past: Mutex::default(),
             opened: Mutex::default(),
+            listed: Mutex::default(),
         })
     }
 

@@ -163,6 +163,9 @@ const MOST: usize = 1_500;
 const LONGEST: usize = 300;
 /// How long a page is kept: relative times on it may be this old.
 const FRESH: Duration = Duration::from_secs(60);
+/// The same of pages that show what loggers say.
+const FRESH_LIVE: Duration = Duration::from_secs(2);
+const LIVE: [&str; 3] = ["/devices", "/outlets/", "/map"];
 /// How long one reader may take to make an old page again before another one tries.
 const RENEWAL: Duration = Duration::from_secs(30);
 /// Largest page.
@@ -179,13 +182,13 @@ impl Pages {
     }
 
     /// The kept page. When it is old, one reader makes it again while the others still get it.
-    fn get(&self, key: &str) -> Option<Packed> {
+    fn get(&self, key: &str, fresh: Duration) -> Option<Packed> {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         let k = kept.get_mut(key)?;
         if k.generation != self.site.generation() {
             return None;
         }
-        let old = k.made.elapsed() >= FRESH;
+        let old = k.made.elapsed() >= fresh;
         let renewed = k.renewing.is_some_and(|t| t.elapsed() < RENEWAL);
         if old && !renewed {
             k.renewing = Some(Instant::now());
@@ -251,7 +254,8 @@ pub async fn keep(State(pages): State<Pages>, request: Request, next: Next) -> R
     let key = format!("{host} {} {preferences}", request.uri());
     let coding = accepts(request.headers());
     let asked = request.headers().get(header::IF_NONE_MATCH).cloned();
-    if let Some(p) = pages.get(&key) {
+    let live = LIVE.iter().any(|l| path[3..].starts_with(l));
+    if let Some(p) = pages.get(&key, if live { FRESH_LIVE } else { FRESH }) {
         return p.answer(coding, asked.as_ref());
     }
     let generation = pages.site.generation();

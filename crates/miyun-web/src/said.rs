@@ -94,12 +94,38 @@ const SENTENCES: &[(&str, &str)] = &[
     ("labels read as {h}, {z}", "时刻标签为{h}，{z}"),
     // Outlets.
     (
-        "outlets with a usable hour value in the last 24 hours of data",
-        "数据最后 24 小时内有可用小时值的排放口",
+        "outlets with a valid hour value in the last 24 hours, of those registered or ever heard",
+        "最近 24 小时内有有效小时值的排放口（占已登记或曾有数据者）",
+    ),
+    ("{o}: not on line", "{o}：不在线"),
+    ("silent", "无数据"),
+    ("no hour value yet", "尚无小时值"),
+    (
+        "valid hour values of all outlets and limited indicators, each from its first value on",
+        "各排放口受限指标的有效小时值（各自从第一个值起）",
+    ),
+    ("{o}: valid hour values", "{o}：有效小时值"),
+    ("hours judged", "判定的小时数"),
+    (
+        "hours left out: fewer valid minutes than the standard asks for",
+        "未计入的小时：有效分钟少于标准要求",
     ),
     (
-        "usable hour values of all outlets and limited indicators, each from its first value on",
-        "各排放口有限值的指标的可用小时值，自各自第一个值起算",
+        "hours above the limit while start-up or shut-down is marked: a person decides",
+        "启停标记期间超过限值的小时：由人认定",
+    ),
+    (
+        "hours left out: no limit holds for them",
+        "未计入的小时：无适用限值",
+    ),
+    (
+        "at least {n} valid minutes an hour",
+        "每小时至少 {n} 个有效分钟",
+    ),
+    ("no hour value came", "没有小时值"),
+    (
+        "no hour could be judged: no limit is known, or no hour is valid",
+        "没有可判定的小时：限值未知，或没有有效小时",
     ),
     ("{i}: hours above the limit", "{i}：超过限值的小时数"),
     ("{n} of {x}", "{n} / {x}"),

@@ -32,7 +32,7 @@ pub struct Site {
     /// Plans whose city is in the lake.
     pub plans: Vec<Plan>,
     /// The day that pages speak of; the edge passes it in.
-    pub today: Date,
+    today: RwLock<Date>,
     records: Kept<(SubjectId, Known), Arc<Record>>,
     evaluations: Kept<(SubjectId, Period, String, Known), Arc<AirEvaluation>>,
     plan_states: Kept<(String, Date, Known), Arc<PlanStatus>>,
@@ -85,7 +85,7 @@ impl Site {
             lake: RwLock::new(Arc::new(lake)),
             book,
             plans,
-            today,
+            today: RwLock::new(today),
             records: Kept::new(8),
             evaluations: Kept::new(24),
             plan_states: Kept::new(64),
@@ -164,7 +164,10 @@ impl Site {
         let last = old.commits().last().map_or(0, |c| c.sequence);
         let mut news = fresh.commits().iter().filter(|c| c.sequence > last);
         let evaluated = |c: &miyun_lake::Commit| {
-            let named = |s: &miyun_core::Series| !s.indicator.as_str().contains('/');
+            let named = |s: &miyun_core::Series| {
+                let name = s.indicator.as_str();
+                !name.contains('/') || crate::devices::stored::judges_hours(name)
+            };
             !c.subjects.is_empty() || c.series.iter().any(named)
         };
         let made_again = news.any(evaluated);
@@ -173,6 +176,22 @@ impl Site {
             self.forget();
         }
         Ok(())
+    }
+
+    /// The day that pages speak of.
+    #[must_use]
+    pub fn today(&self) -> Date {
+        *self.today.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Says that a day has begun.
+    pub fn turn(&self, today: Date) {
+        let mut held = self.today.write().unwrap_or_else(PoisonError::into_inner);
+        if *held != today {
+            *held = today;
+            drop(held);
+            self.forget();
+        }
     }
 
     fn forget(&self) {
@@ -330,7 +349,7 @@ impl Site {
     /// Makes what the first readers would wait for: the plans of today, the year of each city.
     pub fn warm(&self) {
         for plan in &self.plans {
-            let _ = self.plan_state(plan, self.today, &None);
+            let _ = self.plan_state(plan, self.today(), &None);
         }
         for city in self.lake().subjects() {
             if city.kind != SubjectKind::City {

@@ -27,9 +27,11 @@ use crate::out::{Format, Rows, line, print};
 /// Folder of the lake if none is named.
 pub const LAKE: &str = "miyun-data";
 
-/// The day by the machine's clock, in its time zone.
+/// The day by the machine's clock, in UTC+8: the days of plans and of loggers are Beijing's, wherever
+/// the machine thinks that it stands.
 pub fn today() -> miyun_core::Date {
-    jiff::ZonedDateTime::now().date()
+    let zone = jiff::tz::TimeZone::fixed(jiff::tz::offset(8));
+    zone.to_datetime(jiff::Timestamp::now()).date()
 }
 
 /// The moment by the machine's clock, RFC 3339 UTC.
@@ -37,6 +39,20 @@ pub fn now() -> String {
     jiff::Timestamp::now()
         .strftime("%Y-%m-%dT%H:%M:%SZ")
         .to_string()
+}
+
+/// Keeps assessments in the lake, so that their ids can be asked for.
+pub fn keep(lake: &miyun_lake::Lake, assessments: &[miyun_core::Assessment]) -> anyhow::Result<()> {
+    let ids: Vec<u8> = assessments
+        .iter()
+        .flat_map(|a| a.id.as_str().bytes())
+        .collect();
+    let run = miyun_lake::RunInfo {
+        run: blake3::hash(&ids).to_hex()[..24].to_owned(),
+        recorded_at: now(),
+    };
+    lake.put_assessments(&run, assessments)?;
+    Ok(())
 }
 
 /// A language option.

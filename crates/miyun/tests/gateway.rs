@@ -44,6 +44,10 @@ impl Drop for Gateway {
 }
 
 fn start(lake: &Path) -> Gateway {
+    start_in(lake, &["--simulated"])
+}
+
+fn start_in(lake: &Path, how: &[&str]) -> Gateway {
     let mut child = Command::new(env!("CARGO_BIN_EXE_miyun"))
         .arg("--lake")
         .arg(lake)
@@ -54,10 +58,10 @@ fn start(lake: &Path) -> Gateway {
             "127.0.0.1:0",
             "--http",
             "127.0.0.1:0",
-            "--simulated",
             "--lake-every-s",
             "1",
         ])
+        .args(how)
         .env("MIYUN_GATEWAY_TOKEN", TOKEN)
         .stderr(Stdio::piped())
         .stdout(Stdio::null())
@@ -146,7 +150,7 @@ fn post(to: SocketAddr, path: &str, token: Option<&str>, body: &str) -> String {
 }
 
 fn wait(what: &str, mut f: impl FnMut() -> bool) {
-    let until = Instant::now() + Duration::from_secs(60);
+    let until = Instant::now() + Duration::from_secs(180);
     while !f() {
         assert!(Instant::now() < until, "waited in vain: {what}");
         std::thread::sleep(Duration::from_millis(200));
@@ -245,6 +249,27 @@ fn from_a_frame_to_page_api_lake_and_proof_over_a_kill() {
     assert_eq!(from["value"][0]["resultQuality"], "invalid");
     assert!(get(g.http, &format!("{history}?$filter=result%20gt%205")).contains("501"));
     assert!(get(g.http, &format!("{history}?$top=many")).contains("400"));
+    let entities = |path: &str| -> serde_json::Value {
+        let text = get(g.http, path);
+        serde_json::from_str(text.split_once("\r\n\r\n").unwrap().1).unwrap()
+    };
+    let streams = entities(&format!(
+        "/sta/v1.1/Things('{MN}')/Datastreams?$top=1&$count=true"
+    ));
+    let count = streams["@iot.count"].as_u64().unwrap();
+    assert!(count >= 2 && streams["value"].as_array().unwrap().len() == 1);
+    let rest = entities(streams["@iot.nextLink"].as_str().unwrap());
+    assert_eq!(
+        rest["@iot.count"].as_u64(),
+        Some(count),
+        "counted on every page"
+    );
+    let place = entities(&format!("/sta/v1.1/Things('{MN}')/Locations"));
+    assert_eq!(place["value"][0]["location"]["coordinates"][0], 118.02);
+    let seen = entities(&format!(
+        "/sta/v1.1/Datastreams('{MN}:a21026:Avg:hour')/ObservedProperty"
+    ));
+    assert_eq!(seen["@iot.id"], "a21026");
     // What was known at a moment stays reachable when more has come.
     let moment = jiff::Timestamp::now();
     std::thread::sleep(Duration::from_millis(50));
@@ -410,6 +435,155 @@ fn minute(to: SocketAddr, n: i64, hours_ago: i64, minute: i8, flag: &str) {
     assert!(s.read(&mut [0; 512]).unwrap() > 0);
 }
 
+/// Sends a condition mark of the outlet and waits for 9014.
+fn mark(to: SocketAddr, n: i64, hours_ago: i64, says: &str) {
+    let f = Message::new("45", 2011, MN)
+        .qn(Qn::new(local(0)).plus_ms(n))
+        .pw("123456")
+        .ack(true)
+        .region(
+            Region::new()
+                .item("DataTime", Stamp(local(hours_ago * 60)))
+                .factor("p99101", &[("Rtd", &says)]),
+        )
+        .encode_whole(&DeviceProfile::default())
+        .unwrap();
+    let mut s = TcpStream::connect(to).unwrap();
+    s.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    s.write_all(&f).unwrap();
+    assert!(s.read(&mut [0; 512]).unwrap() > 0);
+}
+
+/// A figure of the plan: value as text, and its assessment.
+fn planned(lake: &Path, plan: &str, indicator: &str) -> (String, serde_json::Value) {
+    let text = ok(
+        lake,
+        &["plan", "status", "--plan", plan, "--format", "json"],
+    );
+    let status: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let measures = status["measures"].as_array().unwrap();
+    let found = measures
+        .iter()
+        .flat_map(|m| m["indicators"].as_array().unwrap())
+        .find(|i| i["indicator"]["indicator"] == indicator)
+        .unwrap_or_else(|| panic!("{indicator}: {text}"));
+    let assessment = found["figure"]["assessment"].clone();
+    let value = assessment["value"].as_str().unwrap_or("").to_owned();
+    (value, assessment)
+}
+
+#[test]
+fn what_the_live_state_never_knew_is_listed_and_reached() {
+    let dir = tempfile::tempdir().unwrap();
+    let lake = dir.path();
+    let mut csv = String::from("station,indicator,time,value,unit,flag\n");
+    for h in 0..24 {
+        csv.push_str(&format!(
+            "outlet-7,SO2-stack,2026-01-01T{h:02}:00+08:00,{h},mg/m3,\n"
+        ));
+    }
+    let file = lake.join("history.csv");
+    std::fs::write(&file, csv).unwrap();
+    let file = file.to_str().unwrap();
+    ok(
+        lake,
+        &[
+            "import",
+            file,
+            "--city",
+            "linxi",
+            "--interval",
+            "hour-begin",
+        ],
+    );
+    let set = [
+        "gateway",
+        "set",
+        MN,
+        "status=accepted",
+        "subject=linxi/outlet-7",
+    ];
+    let set = [
+        &set[..],
+        &[
+            "unit.a21026=mg/m3",
+            "indicator.a21026=SO2-stack",
+            "--by",
+            "test",
+        ],
+    ]
+    .concat();
+    ok(lake, &set);
+    let g = start(lake);
+    let stream = format!("Datastreams('{MN}:a21026:ZsAvg:hour')");
+    for list in [
+        "Datastreams".to_owned(),
+        format!("Things('{MN}')/Datastreams"),
+    ] {
+        let text = get(g.http, &format!("/sta/v1.1/{list}"));
+        assert!(text.contains(&stream), "{text}");
+    }
+    assert!(get(g.http, "/sta/v1.1/ObservedProperties").contains("\"a21026\""));
+    assert!(get(g.http, &format!("/sta/v1.1/{stream}")).starts_with("HTTP/1.1 200"));
+    let filter = "$filter=phenomenonTime%20lt%202026-01-01T00:00:00Z&$count=true&$top=3";
+    let text = get(g.http, &format!("/sta/v1.1/{stream}/Observations?{filter}"));
+    assert!(
+        text.contains("\"@iot.count\":8") && text.contains("\"result\":7"),
+        "{text}"
+    );
+    let other = format!("/sta/v1.1/Datastreams('{MN}:a21002:ZsAvg:hour')");
+    assert!(get(g.http, &other).starts_with("HTTP/1.1 404"));
+}
+
+#[test]
+fn the_plan_of_beijing_has_figures_once_its_outlets_send() {
+    let dir = tempfile::tempdir().unwrap();
+    let lake = dir.path();
+    let names = ["outlets-online", "data-capture", "exceedance-hours"];
+    for name in names {
+        assert!(planned(lake, "beijing-2024", name).1.is_null(), "{name}");
+    }
+    for (mn, outlet) in [
+        (MN, "subject=beijing/outlet-1"),
+        ("OTHER", "subject=beijing/outlet-2"),
+    ] {
+        let set = [
+            "gateway",
+            "set",
+            mn,
+            "status=accepted",
+            outlet,
+            "unit.a21026=mg/m3",
+        ];
+        let set = [&set[..], &["indicator.a21026=SO2-stack", "--by", "test"]].concat();
+        ok(lake, &set);
+    }
+    let g = start_in(lake, &["--city", "beijing", "--jurisdiction", "CN/11"]);
+    hour(g.hj212, 1, 2, "25.5", "N");
+    hour(g.hj212, 2, 1, "15.5", "N");
+    wait("the lake", || {
+        planned(lake, "beijing-2024", names[1]).0 == "100"
+    });
+    let (online, why) = planned(lake, "beijing-2024", names[0]);
+    assert_eq!(online, "50");
+    assert!(
+        why.to_string().contains("beijing/outlet-2: not on line"),
+        "{why}"
+    );
+    assert!(!why.to_string().contains("simulated"));
+    let said = ok(lake, &["why", why["id"].as_str().unwrap()]);
+    assert!(
+        said.contains("beijing/outlet-2: not on line") && said.contains("have this digest today"),
+        "{said}"
+    );
+    // The rulebook has no limit of Beijing's outlets, and the plan does not make one up.
+    let (value, why) = planned(lake, "beijing-2024", names[2]);
+    assert!(
+        value.is_empty() && why.to_string().contains("no limit is known"),
+        "{why}"
+    );
+}
+
 #[test]
 fn an_hour_of_a_stack_takes_45_valid_minutes() {
     let dir = tempfile::tempdir().unwrap();
@@ -463,9 +637,20 @@ fn an_hour_of_a_stack_takes_45_valid_minutes() {
     assert!(
         page.contains("too few valid minutes") && page.contains("50/45") && page.contains("D.2.2")
     );
+    // The plan counts by the same rule.
+    let above = || planned(lake, "linxi-sim", "exceedance-hours");
+    wait("the plan", || above().0 == "1");
+    assert!(above().1.to_string().contains("fewer valid minutes than"));
     // A report sent again with another flag counts as it was sent last.
     minute(g.hj212, 300, 2, 40, "N");
     wait("the second hour", || {
         device().contains("\"exceedance_hours\":2")
     });
+    wait("the plan", || above().0 == "2");
+    // Start-up is marked: the last hour is for a person to judge, here and there.
+    mark(g.hj212, 400, 2, "St");
+    let judged = || device().matches("\"needs-judgement\"").count();
+    wait("the mark", || judged() == 1);
+    wait("the plan", || above().0 == "1");
+    assert!(above().1.to_string().contains("a person decides"));
 }

@@ -3,7 +3,8 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 fn miyun(dir: &Path, args: &[&str]) -> Output {
@@ -267,36 +268,138 @@ fn a_backup_comes_back_whole_or_not_at_all() {
     );
 }
 
+/// A platform that serves the installation.
+struct Serving {
+    child: Child,
+    address: String,
+    /// What it says after its address.
+    rest: Option<JoinHandle<Vec<String>>>,
+}
+
+impl Serving {
+    fn begin(dir: &Path) -> Self {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_miyun"))
+            .args(["serve"])
+            .current_dir(dir)
+            .env_remove("MIYUN_LAKE")
+            .env_remove("MIYUN_CONFIG")
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        let address = lines
+            .by_ref()
+            .map_while(Result::ok)
+            .find_map(|l| {
+                l.strip_prefix("open http://")
+                    .map(|r| r.split('/').next().unwrap().to_owned())
+            })
+            .unwrap();
+        let rest = std::thread::spawn(move || lines.map_while(Result::ok).collect());
+        Self {
+            child,
+            address,
+            rest: Some(rest),
+        }
+    }
+
+    fn get(&self, path: &str) -> String {
+        let mut s = TcpStream::connect(&self.address).unwrap();
+        let head = format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
+        s.write_all(head.as_bytes()).unwrap();
+        let mut answer = String::new();
+        let _ = s.read_to_string(&mut answer);
+        answer
+    }
+}
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[test]
+fn a_running_platform_shows_what_came_into_its_lake_and_never_half_of_it() {
+    let dir = installation();
+    let serving = Serving::begin(dir.path());
+    let day = |d: usize, more: usize| (0..24).map(move |h| (d, (20 + h + more) as f64));
+    let all = |days: usize, more| (1..=days).flat_map(|d| day(d, more)).collect::<Vec<_>>();
+    let (before, after) = (all(2, 0), all(3, 100));
+    // The hours of March as the API gives them: day and value.
+    let hours = || -> Option<Vec<(usize, f64)>> {
+        let answer = serving.get("/api/v1/air/hours?period=2026-03&format=csv");
+        if answer.starts_with("HTTP/1.1 429") {
+            return None;
+        }
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+        let mut rows = answer.split_once("\r\n\r\n").unwrap().1.lines();
+        let column = rows.next()?.split(',').position(|c| c == "PM2.5").unwrap();
+        rows.map(|r| {
+            let cells: Vec<&str> = r.trim().split(',').collect();
+            let day = cells[1].rsplit('-').next()?.parse().ok()?;
+            Some((day, cells.get(column)?.parse().ok()?))
+        })
+        .collect()
+    };
+    assert_eq!(hours().unwrap(), before);
+    // Another process corrects both days and adds a third, in one commit.
+    let mut csv = String::from("station,indicator,time,value,unit,flag\n");
+    for (k, (d, v)) in after.iter().enumerate() {
+        let h = k % 24;
+        csv.push_str(&format!(
+            "north,PM2.5,2026-03-{d:02}T{h:02}:00+08:00,{v:.1},ug/m3,\n"
+        ));
+    }
+    std::fs::write(dir.path().join("later.csv"), csv).unwrap();
+    let import = [
+        "import",
+        "later.csv",
+        "--city",
+        "newtown",
+        "--interval",
+        "hour-begin",
+    ];
+    let importing = {
+        let dir = dir.path().to_owned();
+        std::thread::spawn(move || miyun(&dir, &import))
+    };
+    let until = Instant::now() + Duration::from_secs(180);
+    let mut seen = 0;
+    while seen < 5 {
+        assert!(Instant::now() < until, "the lake has it, the platform not");
+        match hours() {
+            Some(h) if h == after => seen += 1,
+            Some(h) => assert!(
+                h == before && seen == 0,
+                "neither the old nor the new: {h:?}"
+            ),
+            None => {}
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    ok(&importing.join().unwrap());
+    let page = serving.get("/en/air/stations/newtown/north");
+    assert!(!page.starts_with("HTTP/1.1 5"), "{page}");
+    let plan = serving.get("/api/v1/air/days?period=2026-03-03..2026-03-03&format=csv");
+    assert!(plan.contains("131.5"), "the mean of the third day: {plan}");
+}
+
 #[cfg(unix)]
 #[test]
 fn a_stop_lets_answers_finish() {
     let dir = installation();
-    let mut child = Command::new(env!("CARGO_BIN_EXE_miyun"))
-        .args(["serve"])
-        .current_dir(dir.path())
-        .env_remove("MIYUN_LAKE")
-        .env_remove("MIYUN_CONFIG")
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
-    let address = lines
-        .by_ref()
-        .map_while(Result::ok)
-        .find_map(|l| {
-            l.strip_prefix("open http://")
-                .map(|r| r.split('/').next().unwrap().to_owned())
-        })
-        .unwrap();
-    let rest = std::thread::spawn(move || lines.map_while(Result::ok).collect::<Vec<_>>());
+    let mut serving = Serving::begin(dir.path());
+    let address = serving.address.clone();
     // A request whose head is half sent when the stop comes.
     let mut slow = TcpStream::connect(&address).unwrap();
     slow.write_all(b"GET /readyz HTTP/1.1\r\nhost: x\r\nconnection: close\r\n")
         .unwrap();
     std::thread::sleep(Duration::from_millis(300));
     let told = Command::new("kill")
-        .arg(child.id().to_string())
+        .arg(serving.child.id().to_string())
         .status()
         .unwrap();
     assert!(told.success());
@@ -305,14 +408,14 @@ fn a_stop_lets_answers_finish() {
     let mut answer = String::new();
     let _ = slow.read_to_string(&mut answer);
     assert!(answer.is_empty() || answer.ends_with("ready\n"), "{answer}");
-    let status = child.wait().unwrap();
+    let status = serving.child.wait().unwrap();
     assert!(
         status.success() && begun.elapsed() < Duration::from_secs(25),
         "{status} {:?}",
         begun.elapsed()
     );
     assert!(TcpStream::connect(&address).is_err());
-    let log = rest.join().unwrap().join("\n");
+    let log = serving.rest.take().unwrap().join().unwrap().join("\n");
     assert!(log.contains("stopping"), "{log}");
     // SQLite is one file again.
     assert!(!dir.path().join("data/records.db-wal").exists());

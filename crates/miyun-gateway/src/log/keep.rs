@@ -16,7 +16,7 @@ use crate::files::{sync_dir, write_whole};
 /// How long frames are kept. The segment being written is never touched, nor one that a consumer
 /// (lake, relay) has not read to its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
 pub struct Keeping {
     /// Closed segments older than this are packed (gzip); never if absent.
     pub pack_after_days: Option<u32>,

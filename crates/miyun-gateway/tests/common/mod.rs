@@ -13,6 +13,9 @@ use miyun_gateway::server::paths;
 use miyun_gateway::{Gateway, Running, Settings};
 use miyun_hj212::{DeviceProfile, Event, Framer, Message, Qn, Region, Stamp};
 
+/// How long a test waits for what must come: long enough for a machine on which it starves.
+pub const PATIENCE: Duration = Duration::from_secs(180);
+
 pub fn settings() -> Settings {
     Settings {
         listen: vec![SocketAddr::from(([127, 0, 0, 1], 0))],
@@ -67,9 +70,7 @@ impl Logger {
     pub fn connect(to: SocketAddr) -> Self {
         let stream = TcpStream::connect(to).unwrap();
         stream.set_nodelay(true).unwrap();
-        stream
-            .set_read_timeout(Some(Duration::from_secs(20)))
-            .unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
         Self {
             stream,
             framer: Framer::new(),

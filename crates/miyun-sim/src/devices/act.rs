@@ -4,8 +4,14 @@ use jiff::ToSpan;
 use jiff::civil::DateTime;
 use serde::Serialize;
 
-use super::fleet::{Device, Fault};
+use super::fleet::{Device, Fault, Kind};
 use crate::Random;
+
+/// A silent device falls silent after so many seconds.
+const SILENT_AFTER_S: i64 = 20 * 3_600;
+/// What stacks convert to a reference oxygen of 6 % from the 8.1 % that they measure, and how.
+const CONVERTED: [&str; 3] = ["a21026", "a21002", "a34013"];
+const CONVERT: (i64, i64) = (1_500, 1_290);
 
 /// One thing that a device does.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -130,7 +136,7 @@ impl Acts {
         let readings = if kind == ReportKind::Restarted {
             Vec::new()
         } else {
-            self.readings(kind, minutes)
+            self.readings(kind, minutes, data_time)
         };
         Report {
             kind,
@@ -142,7 +148,7 @@ impl Acts {
         }
     }
 
-    fn readings(&mut self, kind: ReportKind, minutes: i64) -> Vec<Reading> {
+    fn readings(&mut self, kind: ReportKind, minutes: i64, at: DateTime) -> Vec<Reading> {
         let fault = self.device.fault;
         let stuck = fault == Some(Fault::Stuck) && self.reports > 20;
         // Maintenance, calibration and a fault come in turns of twelve reports.
@@ -159,9 +165,13 @@ impl Acts {
                 let step = self.pick(61) - 30;
                 self.drift[k] = (self.drift[k] * 9 / 10 + step).clamp(-600, 900);
             }
-            let value = usual * (1000 + self.drift[k]) / 1000;
+            let falters = fault == Some(Fault::Exceeds) && (9..12).contains(&at.hour());
+            let times = if falters && *code == "a21002" { 2 } else { 1 };
+            let value = usual * (1000 + self.drift[k]) / 1000 * times;
+            let converts = self.device.kind == Kind::Stack && CONVERTED.contains(code);
+            let zs = |v: i64| printed(v * CONVERT.0 / CONVERT.1);
             let spread = usual * 4 / 100;
-            let values = match kind {
+            let mut values = match kind {
                 ReportKind::RealTime => vec![("Rtd", printed(value))],
                 _ if self.device.kind.system() == "23" => vec![("Data", printed(value))],
                 _ => {
@@ -176,6 +186,16 @@ impl Acts {
                     v
                 }
             };
+            if converts {
+                values.extend(match kind {
+                    ReportKind::RealTime => vec![("ZsRtd", zs(value))],
+                    _ => vec![
+                        ("ZsMin", zs(value - spread)),
+                        ("ZsAvg", zs(value)),
+                        ("ZsMax", zs(value + spread)),
+                    ],
+                });
+            }
             out.push(Reading { code, values, flag });
         }
         out
@@ -186,7 +206,11 @@ impl Acts {
         let now = self.second;
         let (rtd, minute) = (self.device.rtd_s, self.device.minutes * 60);
         let passed = |every: i64| now / every != (now - rtd) / every && now >= every;
-        let mut reports = vec![self.report(ReportKind::RealTime, now, 0)];
+        let (from, until) = self.device.history;
+        let mut reports = match now < until {
+            true => Vec::new(),
+            false => vec![self.report(ReportKind::RealTime, now, 0)],
+        };
         let on_the = |r: &mut Report, seconds: i64, minutes: i64, clock: DateTime| {
             // Interval data carry the start of a whole interval.
             let whole = clock.checked_sub((seconds).seconds()).unwrap_or(clock);
@@ -199,14 +223,26 @@ impl Acts {
         ] {
             if passed(every) {
                 let mut r = self.report(kind, now, minutes);
-                let clock = self.clock(now) - self.device.clock_ahead_s.seconds();
+                // A wrong clock shows in the label; one that is off by seconds closes whole minutes.
+                let off = self.device.clock_ahead_s;
+                let clock = match off.abs() > 60 {
+                    true => self.clock(now),
+                    false => self.clock(now - off),
+                };
                 on_the(&mut r, now % every, minutes, clock);
                 reports.push(r);
             }
         }
         self.second += rtd;
+        if now < from {
+            return;
+        }
         let fault = self.device.fault;
         for mut r in reports {
+            r.back_fill = now < until;
+            if fault == Some(Fault::LowCapture) && r.data_time.hour() % 5 >= 2 {
+                continue;
+            }
             self.reports += 1;
             let n = self.reports;
             match fault {
@@ -249,6 +285,9 @@ impl Iterator for Acts {
 
     fn next(&mut self) -> Option<Self::Item> {
         while self.waiting.is_empty() {
+            if self.device.fault == Some(Fault::Silent) && self.second >= SILENT_AFTER_S {
+                return None;
+            }
             self.advance();
         }
         self.waiting.pop_front()
@@ -361,6 +400,50 @@ mod tests {
         assert!(first.windows(2).all(|w| w[0] == w[1]));
         let moving = &stuck[100].readings[1].values;
         assert!(stuck.iter().any(|r| &r.readings[1].values != moving));
+    }
+
+    #[test]
+    fn a_city_has_outlets_that_exceed_lose_data_and_fall_silent() {
+        let fleet = Fleet::of_a_city(1, 24);
+        let of = |fault| {
+            let found = fleet.devices.iter().find(|d| d.fault == Some(fault));
+            let mut d = found.unwrap().clone();
+            d.history = (0, 86_400);
+            d
+        };
+        let hours = |d: &Device| sent(&day(d), ReportKind::Hour);
+        let nox = |r: &Report| -> f64 {
+            let of = r.readings.iter().find(|x| x.code == "a21002").unwrap();
+            let zs = of.values.iter().find(|v| v.0 == "ZsAvg").unwrap();
+            zs.1.parse().unwrap()
+        };
+        let over: Vec<i8> = hours(&of(Fault::Exceeds))
+            .iter()
+            .filter(|r| nox(r) > 50.0)
+            .map(|r| r.data_time.hour())
+            .collect();
+        assert_eq!(over, [9, 10, 11]);
+        assert_eq!(hours(&of(Fault::LowCapture)).len(), 10);
+        let start = DateTime::constant(2026, 3, 1, 0, 0, 0, 0);
+        let last = of(Fault::Silent).acts(start).last().unwrap().0;
+        assert!((19 * 3_600..20 * 3_600).contains(&last), "{last}");
+    }
+
+    #[test]
+    fn history_has_means_alone_and_begins_where_it_is_told() {
+        let mut d = device(None);
+        d.history = (7_200, 14_400);
+        let acts = day(&d);
+        let first = sent(&acts, ReportKind::Hour);
+        assert!(first[0].data_time.hour() >= 1 && first[0].back_fill);
+        let real_time = sent(&acts, ReportKind::RealTime);
+        let from = DateTime::constant(2026, 3, 1, 3, 59, 0, 0);
+        assert!(
+            real_time
+                .iter()
+                .all(|r| r.data_time >= from && !r.back_fill)
+        );
+        assert!(sent(&acts, ReportKind::Minute).len() > 100);
     }
 
     #[test]

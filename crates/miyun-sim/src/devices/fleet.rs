@@ -130,10 +130,16 @@ pub enum Fault {
     NoCrLf,
     /// The device id is no 24 hexadecimal digits.
     OddMn,
+    /// Treatment falters: nitrogen oxides double from 9 to 12 o'clock.
+    Exceeds,
+    /// What it measures in three of five hours gets lost for good.
+    LowCapture,
+    /// It says nothing any more after twenty hours.
+    Silent,
 }
 
 impl Fault {
-    /// All faults.
+    /// Faults of transmission, drawn at random.
     pub const ALL: [Self; 11] = [
         Self::WrongCrc,
         Self::Garbage,
@@ -163,6 +169,9 @@ impl Fault {
             Self::Flags => "flags",
             Self::NoCrLf => "no-cr-lf",
             Self::OddMn => "odd-mn",
+            Self::Exceeds => "exceeds",
+            Self::LowCapture => "low-capture",
+            Self::Silent => "silent",
         }
     }
 }
@@ -190,6 +199,10 @@ pub struct Device {
     pub clock_ahead_s: i64,
     /// What is wrong with it, if anything.
     pub fault: Option<Fault>,
+    /// Seconds from the start that are history: it says nothing of what lies before, and means but
+    /// no real-time values of what lies within.
+    #[serde(skip)]
+    pub history: (i64, i64),
     seed: u64,
 }
 
@@ -270,11 +283,30 @@ impl Fleet {
                     minutes: 10,
                     clock_ahead_s,
                     fault,
+                    history: (0, 0),
                     seed: seed.wrapping_mul(0x9e37_79b9).wrapping_add(number as u64),
                 }
             })
             .collect();
         Self { devices }
+    }
+
+    /// The same fleet as a city's officers meet it: of the devices without a fault one stack exceeds
+    /// its limits, one outlet loses most of its data and one falls silent.
+    #[must_use]
+    pub fn of_a_city(seed: u64, count: usize) -> Self {
+        let mut fleet = Self::new(seed, count);
+        for (fault, kinds) in [
+            (Fault::Exceeds, [Kind::Stack, Kind::Stack]),
+            (Fault::LowCapture, [Kind::Stack, Kind::Outfall]),
+            (Fault::Silent, [Kind::Stack, Kind::Outfall]),
+        ] {
+            let fits = |d: &&mut Device| d.fault.is_none() && kinds.contains(&d.kind);
+            if let Some(d) = fleet.devices.iter_mut().find(fits) {
+                d.fault = Some(fault);
+            }
+        }
+        fleet
     }
 }
 

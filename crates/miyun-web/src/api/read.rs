@@ -255,7 +255,7 @@ fn state_of(p: &Platform, id: &str, q: &PlanQuery) -> Result<Arc<PlanStatus>, Pr
         .ok_or_else(|| Problem::not_found(format!("there is no plan {id:?}")))?;
     let on = match q.on.as_deref().filter(|t| !t.is_empty()) {
         Some(t) => date("on", t)?,
-        None => p.site.today,
+        None => p.site.today(),
     };
     Ok(p.site.plan_state(plan, on, &as_known(q.known.as_deref())?))
 }

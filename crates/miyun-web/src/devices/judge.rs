@@ -8,8 +8,10 @@ use miyun_rulebook::hj212::Known;
 use miyun_rulebook::{Query, Rulebook};
 use serde::Serialize;
 
+use super::stored;
+
 /// What an hour came to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Outcome {
     /// At or below the limit.
@@ -20,6 +22,8 @@ pub enum Outcome {
     Insufficient,
     /// It rests on fewer valid minutes than the standard asks for.
     TooFewMinutes,
+    /// Limits speak of the converted mean, and the device sent none.
+    NotConverted,
     /// Start-up or shut-down is marked: the permit says what holds then, a person decides.
     NeedsJudgement,
     /// No rule limits it here.
@@ -65,22 +69,63 @@ pub struct Minutes {
     pub clause: String,
 }
 
-/// The valid minutes of an hour mean. A minute report over ten minutes counts as ten.
-fn minutes(
+/// The valid minutes of an hour mean of a system that rests on so many minute reports; a report over
+/// ten minutes counts as ten. None if the standard sets no number for the system, or nobody
+/// registered over how many minutes the reports go.
+#[must_use]
+pub fn minutes(
     book: &Rulebook,
     device: &Device,
-    state: &DeviceState,
-    code: &str,
+    system: &str,
     label_s: i64,
+    reports: u32,
 ) -> Option<Minutes> {
-    let rule = book.vocabulary().hj212.mean(&state.st, "hour")?;
     let each = device.minute_interval(label_s * 1_000)?;
-    let reports = state.minute_reports(code, label_s, |f| usable(book, f));
+    minutes_of(book, system, (reports * each).min(60))
+}
+
+/// The same of minutes that were counted before.
+#[must_use]
+pub fn minutes_of(book: &Rulebook, system: &str, valid: u32) -> Option<Minutes> {
+    let rule = book.vocabulary().hj212.mean(system, "hour")?;
     Some(Minutes {
-        valid: (reports * each).min(60),
+        valid,
         needed: rule.at_least,
         clause: rule.clause.clone(),
     })
+}
+
+/// True if the last condition mark before the end of an hour says start-up, shut-down or another
+/// state than normal; `marks` are in order of time.
+#[must_use]
+pub fn marked(marks: &[(i64, String)], label_s: i64) -> bool {
+    let last = marks.iter().rev().find(|(from, _)| *from < label_s + 3_600);
+    last.is_some_and(|(_, m)| !m.is_empty() && m != "N")
+}
+
+/// What an hour mean comes to: the one rule of pages, map, API and plan.
+#[must_use]
+pub fn outcome(
+    value: Decimal,
+    limit: Option<Decimal>,
+    usable: bool,
+    minutes: Option<&Minutes>,
+    marked: bool,
+) -> Outcome {
+    let Some(limit) = limit else {
+        return Outcome::NoLimit;
+    };
+    if !usable {
+        Outcome::Insufficient
+    } else if minutes.is_some_and(|m| m.valid < m.needed) {
+        Outcome::TooFewMinutes
+    } else if value <= limit {
+        Outcome::Attained
+    } else if marked {
+        Outcome::NeedsJudgement
+    } else {
+        Outcome::Exceeded
+    }
 }
 
 /// The unit in which a device sends a factor at a moment: its dated property, else the default of
@@ -167,19 +212,21 @@ pub fn judge(
 ) -> Vec<Judged> {
     let mut out = Vec::new();
     for ((code, attribute), hours) in &state.hours {
-        // Where the device sends converted values, those are judged.
-        if attribute == "Avg" && state.hours.contains_key(&(code.clone(), "ZsAvg".into())) {
-            continue;
-        }
         let Some(indicator) = device.last(&Property::Indicator(code.clone())) else {
             continue;
         };
-        for (label_s, (micro, flag)) in hours {
+        let wanted = stored::mean(indicator);
+        let converted = attribute == wanted;
+        let other = state.hours.contains_key(&(code.clone(), wanted.into()));
+        if !converted && (attribute == "ZsAvg" || other) {
+            continue;
+        }
+        for (label_s, hour) in hours {
             let at_ms = label_s * 1_000;
             let Some((sent, _)) = unit_of(p.book, device, code, at_ms) else {
                 continue;
             };
-            let raw = Decimal::new(*micro, 6).normalize();
+            let raw = Decimal::new(hour.micro, 6).normalize();
             let subject = device
                 .at(&Property::Subject, at_ms.max(device.since_ms))
                 .or(device.last(&Property::Subject));
@@ -191,32 +238,23 @@ pub fn judge(
                 date(*label_s, p.utc_offset_minutes),
             );
             let words = p.book.vocabulary();
-            let converted = found.as_ref().and_then(|(_, to, _)| {
-                unit::convert(raw, words.unit(&sent)?, words.unit(to)?, None, None).ok()
+            let found = found.and_then(|(limit, to, rule)| {
+                let value = unit::convert(raw, words.unit(&sent)?, words.unit(&to)?, None, None);
+                Some((value.ok()?, to, limit, rule))
             });
-            let marked = marks
-                .iter()
-                .rev()
-                .find(|(from, _)| *from < label_s + 3_600)
-                .is_some_and(|(_, m)| !m.is_empty() && m != "N");
-            let minutes = minutes(p.book, device, state, code, *label_s);
-            let too_few = minutes.as_ref().is_some_and(|m| m.valid < m.needed);
-            let (value, unit, limit, rule, outcome) = match (found, converted) {
-                (Some((limit, unit, rule)), Some(value)) => {
-                    let outcome = if !usable(p.book, *flag) {
-                        Outcome::Insufficient
-                    } else if too_few {
-                        Outcome::TooFewMinutes
-                    } else if value <= limit {
-                        Outcome::Attained
-                    } else if marked {
-                        Outcome::NeedsJudgement
-                    } else {
-                        Outcome::Exceeded
-                    };
-                    (value, unit, Some(limit), Some(rule), outcome)
+            let reports = state.minute_reports(code, *label_s, |f| usable(p.book, f));
+            let minutes = minutes(p.book, device, &state.st, *label_s, reports);
+            let (value, unit, limit, rule) = match found {
+                Some((value, unit, limit, rule)) => (value, unit, Some(limit), Some(rule)),
+                None => (raw, sent, None, None),
+            };
+            let usable = usable(p.book, hour.flag);
+            let marked = marked(marks, *label_s);
+            let outcome = match outcome(value, limit, usable, minutes.as_ref(), marked) {
+                Outcome::Attained | Outcome::Exceeded | Outcome::NeedsJudgement if !converted => {
+                    Outcome::NotConverted
                 }
-                _ => (raw, sent, None, None, Outcome::NoLimit),
+                outcome => outcome,
             };
             out.push(Judged {
                 indicator: indicator.to_owned(),
@@ -227,7 +265,7 @@ pub fn judge(
                 unit,
                 limit,
                 rule,
-                flag: *flag,
+                flag: hour.flag,
                 minutes,
                 outcome,
             });
@@ -239,9 +277,13 @@ pub fn judge(
 
 /// Condition marks that devices sent, oldest first.
 pub(crate) fn marks(seen: &super::Seen, devices: &[std::sync::Arc<Device>]) -> Vec<(i64, String)> {
-    let mut out: Vec<(i64, String)> = devices
-        .iter()
-        .filter_map(|d| seen.state.device(d.number))
+    marks_of(devices.iter().filter_map(|d| seen.state.device(d.number)))
+}
+
+/// Condition marks of devices, oldest first.
+#[must_use]
+pub fn marks_of(states: impl Iterator<Item = DeviceState>) -> Vec<(i64, String)> {
+    let mut out: Vec<(i64, String)> = states
         .flat_map(|s| {
             s.marks
                 .into_iter()

@@ -256,15 +256,17 @@ pub(super) async fn device(
         div.scroll tabindex="0" { table { (head(l, &[("属性", "Property", false), ("值", "Value", false), ("自", "From", false), ("谁", "Who", false)]))
             tbody { @for (p, values) in &d.properties { @for x in values.iter().rev() { tr { th scope="row" { (p) } td { @if matches!(p, Property::Key | Property::Password) { "•••" } @else { (x.value) } } td { @if x.from_ms > 0 { (time(&hub, x.from_ms / 1_000)) } @else { (tr(l, "一开始", "the beginning")) } } td { (x.by) } } } } } } }
         h2 { (tr(l, "最新数据", "Latest values")) }
-        div.scroll tabindex="0" { table { (head(l, &[("因子", "Factor", false), ("项", "Item", false), ("时段", "Span", false), ("值", "Value", true), ("单位", "Unit", false), ("标记", "Flag", false), ("时间", "Time", false)]))
+        div.scroll data-part="values" tabindex="0" { table { (head(l, &[("因子", "Factor", false), ("项", "Item", false), ("时段", "Span", false), ("值", "Value", true), ("单位", "Unit", false), ("标记", "Flag", false), ("时间", "Time", false)]))
             tbody { @for ((code, attribute, span), x) in &s.values {
                 @let unit = judge::unit_of(hub.book, &d, code, x.label_s * 1_000);
                 tr { th scope="row" { (factor(l, &hub, code)) } td { (attribute) } td { (tr(l, match span.as_str() { "real-time" => "实时", "minute" => "分钟", "hour" => "小时", "day" => "日", other => other }, span.as_str())) } td.n { (miyun_core::Decimal::new(x.micro, 6).normalize()) }
                     td { @match (&x.unit, unit) { (Some(u), _) => (u), (None, Some((u, assumed))) => { (u) @if assumed { " " span.soft { (tr(l, "（标准默认，未登记）", "(the standard's default, not registered)")) } } } (None, None) => "–" } }
                     td { (flag(l, &hub, x.flag)) } td { (time(&hub, x.label_s)) } }
             } } } }
-        (hours_received(l, &hub, seen.now_ms, &s))
-        (judged_table(&v, &hub, &judged))
+        div data-part="hours" {
+            (hours_received(l, &hub, seen.now_ms, &s))
+            (judged_table(&v, &hub, &judged))
+        }
         h2 { (tr(l, "不符合标准之处", "What its frames break of the standard")) }
         @if s.findings.is_empty() { p { (tr(l, "没有。", "Nothing.")) } } @else {
             p.soft { (tr(l, "这是关于设备的说明，从不是丢弃数据的理由。", "A statement about the device, never a reason to lose data.")) }
@@ -349,6 +351,11 @@ fn judged_table(v: &View, hub: &Hub, judged: &[Judged]) -> Markup {
         .iter()
         .filter(|j| j.outcome == Outcome::Exceeded)
         .count();
+    // Of older hours only those that somebody must act on.
+    let acted_on = |o| matches!(o, Outcome::Exceeded | Outcome::NeedsJudgement);
+    let shown = (judged.iter().enumerate())
+        .filter(|(k, j)| *k < 96 || acted_on(j.outcome))
+        .map(|(_, j)| j);
     html! {
         h2 { (tr(l, "小时均值判定", "Hours judged")) }
         @if judged.is_empty() {
@@ -359,7 +366,7 @@ fn judged_table(v: &View, hub: &Hub, judged: &[Judged]) -> Markup {
                 p.soft { (match l { Lang::Zh => format!("有效分钟：HJ 212-2017 {}，小时均值至少有 {} 个有效分钟均值。", m.clause, m.needed), Lang::En => format!("Valid minutes: HJ 212-2017 {}, an hour mean takes at least {} valid minute means.", m.clause, m.needed) }) }
             }
             div.scroll tabindex="0" { table { (head(l, &[("小时", "Hour", false), ("指标", "Indicator", false), ("值", "Value", true), ("限值", "Limit", true), ("单位", "Unit", false), ("有效分钟", "Valid min", true), ("结论", "Verdict", false), ("依据", "Rule", false)]))
-                tbody { @for j in judged.iter().take(96) { tr {
+                tbody { @for j in shown { tr {
                     th scope="row" { (time(hub, j.label_s)) } td { (j.indicator) } td.n { (j.value) } td.n { (j.limit.map_or("–".into(), |x| x.to_string())) } td { (j.unit) }
                     td.n { @if let Some(m) = &j.minutes { (m.valid) "/" (m.needed) } @else { "–" } }
                     td { (outcome(l, j.outcome)) }
@@ -375,6 +382,12 @@ fn outcome(l: Lang, o: Outcome) -> Markup {
         Outcome::Exceeded => ("bad", "×", "超标", "exceeded"),
         Outcome::Insufficient => ("none", "?", "数据无效", "not a measurement"),
         Outcome::TooFewMinutes => ("none", "?", "有效分钟不足", "too few valid minutes"),
+        Outcome::NotConverted => (
+            "none",
+            "?",
+            "未折算，不能判定",
+            "not converted, cannot be judged",
+        ),
         Outcome::NeedsJudgement => (
             "warn",
             "!",
@@ -398,11 +411,13 @@ pub(super) fn outlets(hub: &Hub, seen: &Seen) -> Vec<Outlet> {
         .into_iter()
         .filter_map(|(id, devices)| {
             let (lon, lat) = devices.iter().find_map(|d| d.position())?;
-            let heard = devices
-                .iter()
-                .filter_map(|d| Some(seen.state.device(d.number)?.seen_ms))
-                .max()
-                .unwrap_or(0);
+            // What comes late speaks of the past: heard is the newest that was said of its own time.
+            let states = devices.iter().filter_map(|d| seen.state.device(d.number));
+            let (heard, fresh) = states.fold((0, 0), |(heard, fresh), s| {
+                let until = |span_s: i64| s.seen_ms.min((s.data_s + span_s) * 1_000);
+                // The mean of an hour is of the hour from its label on.
+                (until(0).max(heard), until(3_600).max(fresh))
+            });
             let judged = judged(hub, seen, &devices);
             let latest = judged.first().map(|j| j.label_s);
             let over = judged
@@ -413,11 +428,11 @@ pub(super) fn outlets(hub: &Hub, seen: &Seen) -> Vec<Outlet> {
                     Outcome::Exceeded => 4,
                     Outcome::NeedsJudgement => 3,
                     Outcome::Attained => 2,
-                    Outcome::Insufficient | Outcome::TooFewMinutes => 1,
+                    Outcome::Insufficient | Outcome::TooFewMinutes | Outcome::NotConverted => 1,
                     Outcome::NoLimit => 0,
                 });
             let standing = match over {
-                _ if seen.now_ms - heard >= 3_600_000 => Standing::Silent,
+                _ if seen.now_ms - fresh >= 3_600_000 => Standing::Silent,
                 Some(Outcome::Exceeded) => Standing::Exceeded,
                 Some(Outcome::NeedsJudgement) => Standing::NeedsJudgement,
                 Some(Outcome::Attained) => Standing::Attained,
@@ -483,8 +498,10 @@ pub(super) async fn outlet(
         h2 { (tr(l, "监测设备", "Devices")) }
         ul { @for d in &devices { @let s = seen.state.device(d.number).unwrap_or_default(); @let c = cells(l, &hub, seen.now_ms, &s);
             li data-device=(d.mn) { a href=(v.link(&format!("/devices/{}", encode(&d.mn)))) { (d.mn) } " · " (system(l, &hub, &s.st)) " · " span data-key="seen" { (c["seen"]) } " · " span data-key="share" { (c["share"]) } } } }
+        div data-part="hours" {
         @if let Some((t, m)) = marks.last() { p { (tr(l, "工况标记", "Condition mark")) ": " (m) " · " (time(&hub, *t)) } }
         (judged_table(&v, &hub, &judged))
+        }
         (files(&v, &[("hours", &format!("?outlet={}", encode(&id)), "小时均值判定", "Hours judged")]))
     };
     shown(

@@ -1,11 +1,13 @@
 //! OGC SensorThings 1.1, read side: Things are devices, Datastreams their factors.
 //!
-//! The observations of a datastream are its history in the lake and what has come since; the
+//! Datastreams are those of the live state and those of the lake, however long ago the last value
+//! came. The observations of a datastream are its history in the lake and what has come since; the
 //! collection of all observations is the live state.
 
 mod history;
+mod listed;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use axum::extract::{Path, Query, State};
@@ -19,6 +21,7 @@ use miyun_gateway::state::DeviceState;
 use serde_json::{Value, json};
 
 use self::history::{Asked, Observation};
+pub(super) use self::listed::Listed;
 use super::Hub;
 use super::api::{Problem, broken};
 use super::judge::unit_of;
@@ -42,7 +45,7 @@ pub(super) fn router() -> Router<Arc<Hub>> {
 async fn root() -> Json<Value> {
     let link = |n: &str| json!({ "name": n, "url": format!("{BASE}/{n}") });
     Json(json!({
-        "value": [link("Things"), link("Datastreams"), link("ObservedProperties"), link("Observations")],
+        "value": [link("Things"), link("Locations"), link("Datastreams"), link("ObservedProperties"), link("Observations")],
         "serverSettings": { "conformance": ["http://www.opengis.net/spec/iot_sensing/1.1/req/datamodel", "http://www.opengis.net/spec/iot_sensing/1.1/req/resource-path/resource-path-to-entities"] }
     }))
 }
@@ -65,7 +68,25 @@ fn quoted(id: &str) -> String {
 fn thing(hub: &Hub, d: &Device) -> Value {
     let me = format!("{BASE}/Things({})", quoted(&d.mn));
     json!({ "@iot.id": d.mn, "@iot.selfLink": me, "name": d.mn, "description": d.last(&miyun_gateway::Property::Subject).unwrap_or("a device"),
-        "properties": { "simulated": hub.simulated, "connected": hub.caller.online(d.number) }, "Datastreams@iot.navigationLink": format!("{me}/Datastreams") })
+        "properties": { "simulated": hub.simulated, "connected": hub.caller.online(d.number) }, "Datastreams@iot.navigationLink": format!("{me}/Datastreams"), "Locations@iot.navigationLink": format!("{me}/Locations") })
+}
+
+/// Where a device measures, if that is registered.
+fn location(d: &Device) -> Option<Value> {
+    let (lon, lat) = d.position()?;
+    let me = format!("{BASE}/Locations({})", quoted(&d.mn));
+    Some(
+        json!({ "@iot.id": d.mn, "@iot.selfLink": me, "name": d.mn, "description": d.last(&miyun_gateway::Property::Subject).unwrap_or("a device"),
+        "encodingType": "application/geo+json", "location": { "type": "Point", "coordinates": [lon, lat] }, "Things@iot.navigationLink": format!("{me}/Things") }),
+    )
+}
+
+fn property(hub: &Hub, code: &str) -> Value {
+    let name = match hub.book.vocabulary().hj212.factor(code) {
+        miyun_rulebook::hj212::Known::Factor(f) if !f.zh.is_empty() => f.zh.as_str(),
+        _ => code,
+    };
+    json!({ "@iot.id": code, "@iot.selfLink": format!("{BASE}/ObservedProperties({})", quoted(code)), "name": code, "definition": "HJ 212", "description": name })
 }
 
 fn datastream(hub: &Hub, d: &Device, k: &Key) -> Value {
@@ -75,7 +96,7 @@ fn datastream(hub: &Hub, d: &Device, k: &Key) -> Value {
     json!({ "@iot.id": id, "@iot.selfLink": me, "name": format!("{} {} {}", k.0, k.1, k.2.as_str()), "description": format!("{} of {}", k.0, d.mn),
         "observationType": "http://www.opengis.net/def/observationType/OGC-OM/2.0/OM_Measurement",
         "unitOfMeasurement": { "name": unit, "symbol": unit, "definition": unit },
-        "Thing@iot.navigationLink": format!("{BASE}/Things({})", quoted(&d.mn)), "Observations@iot.navigationLink": format!("{me}/Observations") })
+        "Thing@iot.navigationLink": format!("{me}/Thing"), "ObservedProperty@iot.navigationLink": format!("{me}/ObservedProperty"), "Observations@iot.navigationLink": format!("{me}/Observations") })
 }
 
 fn observation(d: &Device, k: &Key, o: &Observation) -> Value {
@@ -102,41 +123,33 @@ fn newest(hub: &Hub, d: &Device, s: &DeviceState, k: &Key) -> Vec<Value> {
 }
 
 /// A page of the history of a datastream.
-async fn observations(
-    hub: Arc<Hub>,
-    d: Arc<Device>,
-    s: DeviceState,
-    k: Key,
-    path: String,
-    q: HashMap<String, String>,
+fn observations(
+    hub: &Hub,
+    d: &Device,
+    s: &DeviceState,
+    k: &Key,
+    path: &str,
+    q: &HashMap<String, String>,
 ) -> Answer {
-    let asked = Asked::read(&q)?;
-    let work = move || -> Answer {
-        let lake = hub.lake_now().map_err(broken)?;
-        let (page, more, count) = history::page(&lake, hub.book, &d, Some(&s), &k, &asked)?;
-        let value: Vec<Value> = page.iter().map(|o| observation(&d, &k, o)).collect();
-        let mut out = json!({ "value": value });
-        if let Some(n) = count {
-            out["@iot.count"] = json!(n);
-        }
-        if more && asked.top > 0 {
-            let mut next = format!(
-                "{BASE}/{path}?$top={}&$skip={}",
-                asked.top,
-                asked.skip + asked.top
-            );
-            for name in ["$filter", "$orderby", "$count"] {
-                if let Some(text) = q.get(name) {
-                    next.push_str(&format!("&{name}={}", crate::shell::encode(text)));
-                }
+    let asked = Asked::read(q)?;
+    let lake = hub.lake_now().map_err(broken)?;
+    let (page, more, count) = history::page(&lake, hub.book, d, Some(s), k, &asked)?;
+    let value: Vec<Value> = page.iter().map(|o| observation(d, k, o)).collect();
+    let mut out = json!({ "value": value });
+    if let Some(n) = count {
+        out["@iot.count"] = json!(n);
+    }
+    if more && asked.top > 0 {
+        let (top, skip) = (asked.top, asked.skip + asked.top);
+        let mut next = format!("{BASE}/{path}?$top={top}&$skip={skip}");
+        for name in ["$filter", "$orderby", "$count"] {
+            if let Some(text) = q.get(name) {
+                next.push_str(&format!("&{name}={}", crate::shell::encode(text)));
             }
-            out["@iot.nextLink"] = json!(next);
         }
-        Ok(Json(out))
-    };
-    tokio::task::spawn_blocking(work)
-        .await
-        .unwrap_or_else(|e| Err(broken(e)))
+        out["@iot.nextLink"] = json!(next);
+    }
+    Ok(Json(out))
 }
 
 /// `$top` and `$skip` applied, with the link to the next page.
@@ -168,17 +181,13 @@ fn paged(path: &str, q: &HashMap<String, String>, all: Vec<Value>) -> Answer {
         out["@iot.count"] = json!(count);
     }
     if top > 0 && skip + top < count {
-        out["@iot.nextLink"] = json!(format!("{BASE}/{path}?$top={top}&$skip={}", skip + top));
+        let counted = q
+            .get("$count")
+            .map_or(String::new(), |c| format!("&$count={c}"));
+        let next = format!("{BASE}/{path}?$top={top}&$skip={}{counted}", skip + top);
+        out["@iot.nextLink"] = json!(next);
     }
     Ok(Json(out))
-}
-
-fn streams(hub: &Hub, d: &Device) -> Vec<Value> {
-    hub.follow
-        .state
-        .device(d.number)
-        .map(|s| s.values.keys().map(|k| datastream(hub, d, k)).collect())
-        .unwrap_or_default()
 }
 
 /// Name and key of `Things('x')`.
@@ -192,17 +201,21 @@ fn entity(text: &str) -> Option<(&str, String)> {
     Some((name, key.replace("''", "'")))
 }
 
-fn find_stream(hub: &Hub, key: &str) -> Option<(Arc<Device>, DeviceState, Key)> {
+/// The datastream of a key, live or of the lake.
+fn find_stream(hub: &Hub, key: &str) -> Result<Option<(Arc<Device>, DeviceState, Key)>, Problem> {
     let mut parts = key.rsplitn(4, ':');
-    let (span, attribute, code, mn) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
-    let d = hub.follow.registry.find(mn)?;
-    let s = hub.follow.state.device(d.number)?;
-    let k = s
-        .values
-        .keys()
-        .find(|k| k.0 == code && k.1 == attribute && k.2.as_str() == span)?
-        .clone();
-    Some((d, s, k))
+    let (Some(span), Some(attribute), Some(code), Some(mn)) =
+        (parts.next(), parts.next(), parts.next(), parts.next())
+    else {
+        return Ok(None);
+    };
+    let Some(d) = hub.follow.registry.find(mn) else {
+        return Ok(None);
+    };
+    let s = hub.follow.state.device(d.number).unwrap_or_default();
+    let keys = Listed::read(hub)?.keys(&d, Some(&s));
+    let found = |k: &Key| k.0 == code && k.1 == attribute && k.2.as_str() == span;
+    Ok(keys.into_iter().find(found).map(|k| (d, s, k)))
 }
 
 fn no(text: &str) -> Problem {
@@ -213,54 +226,73 @@ fn no(text: &str) -> Problem {
     )
 }
 
+/// Answers away from the threads that serve: the lake may have to be read.
+async fn away(work: impl FnOnce() -> Answer + Send + 'static) -> Answer {
+    tokio::task::spawn_blocking(work)
+        .await
+        .unwrap_or_else(|e| Err(broken(e)))
+}
+
 async fn collection(State(hub): Shared, Path(name): Path<String>, Query(q): Params) -> Answer {
+    away(move || listing(&hub, &name, &q)).await
+}
+
+fn listing(hub: &Hub, name: &str, q: &HashMap<String, String>) -> Answer {
     let devices = hub.follow.registry.devices();
-    match name.as_str() {
-        "Things" => paged(
-            "Things",
-            &q,
-            devices.iter().map(|d| thing(&hub, d)).collect(),
-        ),
-        "Datastreams" => paged(
-            "Datastreams",
-            &q,
-            devices.iter().flat_map(|d| streams(&hub, d)).collect(),
-        ),
+    let state = |d: &Device| hub.follow.state.device(d.number);
+    match name {
+        "Things" => {
+            let all = devices.iter().map(|d| thing(hub, d)).collect();
+            paged("Things", q, all)
+        }
+        "Locations" => {
+            let all = devices.iter().filter_map(|d| location(d)).collect();
+            paged("Locations", q, all)
+        }
+        "Datastreams" => {
+            let listed = Listed::read(hub)?;
+            let of = |d: &Arc<Device>| streams(hub, &listed, d);
+            paged("Datastreams", q, devices.iter().flat_map(of).collect())
+        }
         "ObservedProperties" => {
-            let mut codes: Vec<String> = hub.follow.state.with(|all| {
-                all.values()
-                    .flat_map(|s| s.values.keys().map(|k| k.0.clone()))
-                    .collect()
-            });
-            codes.sort();
-            codes.dedup();
-            paged("ObservedProperties", &q, codes.into_iter().map(|c| json!({ "@iot.id": c, "name": c, "definition": "HJ 212", "description": c })).collect())
+            let listed = Listed::read(hub)?;
+            let codes = devices
+                .iter()
+                .flat_map(|d| listed.keys(d, state(d).as_ref()));
+            let codes: BTreeSet<String> = codes.map(|k| k.0).collect();
+            let all = codes.iter().map(|c| property(hub, c)).collect();
+            paged("ObservedProperties", q, all)
         }
         "Observations" => {
-            let all = devices
-                .iter()
-                .filter_map(|d| Some((d, hub.follow.state.device(d.number)?)))
-                .flat_map(|(d, s)| {
-                    s.values
-                        .keys()
-                        .flat_map(|k| newest(&hub, d, &s, k))
-                        .collect::<Vec<_>>()
-                })
-                .collect();
-            paged("Observations", &q, all)
+            let live = |d: &Arc<Device>| {
+                let s = state(d).unwrap_or_default();
+                let keys = s.values.keys();
+                keys.flat_map(|k| newest(hub, d, &s, k)).collect::<Vec<_>>()
+            };
+            paged("Observations", q, devices.iter().flat_map(live).collect())
         }
-        other => match entity(other) {
-            Some(("Things", mn)) => Ok(Json(thing(
-                &hub,
-                &*hub.follow.registry.find(&mn).ok_or_else(|| no(other))?,
-            ))),
-            Some(("Datastreams", key)) => {
-                let (d, _, k) = find_stream(&hub, &key).ok_or_else(|| no(other))?;
-                Ok(Json(datastream(&hub, &d, &k)))
-            }
-            _ => Err(no(other)),
-        },
+        other => {
+            let missing = || no(other);
+            let (set, key) = entity(other).ok_or_else(missing)?;
+            let device = || hub.follow.registry.find(&key).ok_or_else(missing);
+            Ok(Json(match set {
+                "Things" => thing(hub, &*device()?),
+                "Locations" => location(&*device()?).ok_or_else(missing)?,
+                "ObservedProperties" => property(hub, &key),
+                "Datastreams" => {
+                    let (d, _, k) = find_stream(hub, &key)?.ok_or_else(missing)?;
+                    datastream(hub, &d, &k)
+                }
+                _ => return Err(missing()),
+            }))
+        }
     }
+}
+
+fn streams(hub: &Hub, listed: &Listed, d: &Device) -> Vec<Value> {
+    let state = hub.follow.state.device(d.number);
+    let keys = listed.keys(d, state.as_ref());
+    keys.iter().map(|k| datastream(hub, d, k)).collect()
 }
 
 async fn nested(
@@ -269,19 +301,28 @@ async fn nested(
     Query(q): Params,
 ) -> Answer {
     let path = format!("{of}/{sub}");
-    match (entity(&of), sub.as_str()) {
-        (Some(("Things", mn)), "Datastreams") => {
-            let d = hub.follow.registry.find(&mn).ok_or_else(|| no(&of))?;
-            paged(&path, &q, streams(&hub, &d))
+    away(move || {
+        let missing = || no(&of);
+        let (set, key) = entity(&of).ok_or_else(missing)?;
+        let device = || hub.follow.registry.find(&key).ok_or_else(missing);
+        let stream = || find_stream(&hub, &key)?.ok_or_else(missing);
+        match (set, sub.as_str()) {
+            ("Things", "Datastreams") => paged(&path, &q, {
+                let listed = Listed::read(&hub)?;
+                streams(&hub, &listed, &*device()?)
+            }),
+            ("Things", "Locations") => {
+                paged(&path, &q, location(&*device()?).into_iter().collect())
+            }
+            ("Locations", "Things") => paged(&path, &q, vec![thing(&hub, &*device()?)]),
+            ("Datastreams", "Observations") => {
+                let (d, s, k) = stream()?;
+                observations(&hub, &d, &s, &k, &path, &q)
+            }
+            ("Datastreams", "Thing") => Ok(Json(thing(&hub, &stream()?.0))),
+            ("Datastreams", "ObservedProperty") => Ok(Json(property(&hub, &stream()?.2.0))),
+            _ => Err(no(&path)),
         }
-        (Some(("Datastreams", key)), "Observations") => {
-            let (d, s, k) = find_stream(&hub, &key).ok_or_else(|| no(&of))?;
-            observations(hub, d, s, k, path, q).await
-        }
-        (Some(("Datastreams", key)), "Thing") => {
-            let (d, _, _) = find_stream(&hub, &key).ok_or_else(|| no(&of))?;
-            Ok(Json(thing(&hub, &d)))
-        }
-        _ => Err(no(&path)),
-    }
+    })
+    .await
 }

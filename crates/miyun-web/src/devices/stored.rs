@@ -12,6 +12,32 @@ pub fn own_name(code: &str, attribute: &str, span: Span) -> String {
     format!("{code}-{attribute}/{}", span.as_str())
 }
 
+/// The item of an hour report that an indicator is.
+#[must_use]
+pub fn mean(indicator: &str) -> &'static str {
+    if indicator.ends_with("-stack") {
+        "ZsAvg"
+    } else {
+        "Avg"
+    }
+}
+
+/// Name under which it is kept how many valid minutes the hours of an indicator rest on, as a system
+/// of HJ 212 counts them: `SO2-stack/valid-minutes-31`.
+#[must_use]
+pub fn minutes_name(indicator: &str, system: &str) -> String {
+    format!("{indicator}/valid-minutes-{system}")
+}
+
+/// Name under which it is kept whether start-up or shut-down was marked at the end of an hour.
+pub const MARKED: &str = "condition/marked";
+
+/// True for what is kept beside hour values to judge them by.
+#[must_use]
+pub fn judges_hours(name: &str) -> bool {
+    name == MARKED || name.contains("/valid-minutes-")
+}
+
 /// The indicator of the rulebook that hour means of a factor are: the converted mean of stacks, for
 /// that is what limits speak of, the mean of others.
 #[must_use]
@@ -23,12 +49,7 @@ pub fn registered<'a>(
     span: Span,
 ) -> Option<&'a Indicator> {
     let name = device.last(&Property::Indicator(code.to_owned()))?;
-    let mean = if name.ends_with("-stack") {
-        "ZsAvg"
-    } else {
-        "Avg"
-    };
-    if span != Span::Hour || attribute != mean {
+    if span != Span::Hour || attribute != mean(name) {
         return None;
     }
     book.vocabulary().indicator(name)

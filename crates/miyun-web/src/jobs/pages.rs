@@ -83,7 +83,7 @@ fn show_list(p: &Platform, view: &View, v: &Viewer, all: &[Job], wrong: Option<&
         .into_iter()
         .filter(|s| s.kind == SubjectKind::City)
         .collect();
-    let year = p.site.today.year() - 1;
+    let year = p.site.today().year() - 1;
     let common = html! {
         input type="hidden" name="csrf" value=(v.csrf);
         label { (view.tr("城市", "City")) " " select name="city" { @for c in &cities { option value=(c.id) { (c.name.get(lang)) } } } } " "

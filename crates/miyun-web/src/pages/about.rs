@@ -86,7 +86,7 @@ pub(super) fn about(site: &Site, view: &View, _: &Params) -> Result<Shown, Failu
     let simulated = site.lake().subjects().iter().any(|s| s.simulated);
     let levels = site
         .city(None)
-        .and_then(|c| site.law_of_day(&c, site.today, &view.known))
+        .and_then(|c| site.law_of_day(&c, site.today(), &view.known))
         .map(|e| e.edition.edition.levels.clone())
         .unwrap_or_default();
     let body = html! {

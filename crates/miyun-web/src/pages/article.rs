@@ -77,7 +77,7 @@ pub(super) async fn measures(site: &Arc<Site>, view: &View) -> BTreeMap<MeasureI
     tokio::task::spawn_blocking(move || {
         site.plans
             .iter()
-            .flat_map(|p| site.plan_state(p, site.today, &known).measures.clone())
+            .flat_map(|p| site.plan_state(p, site.today(), &known).measures.clone())
             .map(|m| (m.measure.id.clone(), m))
             .collect()
     })

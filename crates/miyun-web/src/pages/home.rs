@@ -75,7 +75,7 @@ pub(super) async fn with_articles(
 
 fn page(site: &Site, view: &View, q: &Params, latest: &[Article]) -> Result<Shown, Failure> {
     let plan = plan(site, q.get("plan"))?;
-    let on = at(q, site.today)?;
+    let on = at(q, site.today())?;
     let status = site.plan_state(plan, on, &view.known);
     let air = year_so_far(site, view, plan, on);
     let body = html! {

@@ -121,7 +121,11 @@ pub(super) fn page(site: &Site, view: &View, q: &Params) -> Result<Shown, Failur
         (strip(view, &ev, day))
         h2 id="list" { (view.tr("同一天的列表", "The same day as a list")) }
         (list(view, &ev, layer, marks, day, sort))
-        @if !shown.is_empty() { (outlet_list(view, shown)) }
+        @if !shown.is_empty() { div data-part="outlets" { (outlet_list(view, shown)) } }
+        @if !shown.is_empty() && view.known.is_none() {
+            div data-live={ "/live/devices?lang=" (view.tr("zh", "en")) } {}
+            script src="/static/devices.js" defer {}
+        }
         (super::air::downloads(view, &[("air/days", "这一天", "This day"), ("air/hours", "它的小时值", "Its hours")], &format!("city={}&period={day}", city.id)))
         @if !outlets.is_empty() { (show::downloads(view, &[("/api/v1/device-tables/devices".into(), "设备", "Devices")])) }
     };
@@ -380,7 +384,7 @@ fn drawing(
                 }
             }
             @for l in &own { path class={ "geo " (l.id) } d=(frame.path(&l.lines(), l.closed, 0.7)) {} }
-            @for o in outlets.iter().take(OUTLETS_MAX) {
+            g data-part="outlets-drawn" { @for o in outlets.iter().take(OUTLETS_MAX) {
                 @let at = frame.px((o.lon, o.lat));
                 @let (sign, class) = o.standing.sign();
                 a href=(view.link(&o.link)) {
@@ -389,7 +393,7 @@ fn drawing(
                     rect class={ "outlet " (class) } x=(px(at.0 - 7.0)) y=(px(at.1 - 7.0)) width="14" height="14" {}
                     text class={ "mid outlet " (class) } x=(px(at.0)) y=(px(at.1 + 4.0)) { (sign) }
                 }
-            }
+            } }
             @for ((m, _), at) in placed.iter().zip(&sites) {
                 a href=(view.link(&m.why)) {
                     title { (m.place.subject.name.get(lang)) " " (m.value.as_deref().unwrap_or("–")) @if !m.primary.is_empty() { " " (m.primary) } }

@@ -45,7 +45,7 @@ fn page(
     clauses: &[MeasureLink],
 ) -> Result<Shown, Failure> {
     let plan = plan(site, Some(plan_id))?;
-    let on = at(q, site.today)?;
+    let on = at(q, site.today())?;
     let status = site.plan_state(plan, on, &view.known);
     let m = status
         .measures

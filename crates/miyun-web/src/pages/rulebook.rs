@@ -16,7 +16,7 @@ use crate::shell::View;
 use crate::site::Site;
 
 pub(super) fn list(site: &Site, view: &View, q: &Params) -> Result<Shown, Failure> {
-    let on = super::at(q, site.today)?;
+    let on = super::at(q, site.today())?;
     let title = view.tr("规则库", "Rulebook");
     let all = site.book.instruments();
     let kinds = kinds(all);
@@ -196,7 +196,7 @@ fn used(site: &Site, view: &View, i: &Instrument) -> Markup {
         .collect();
     let mut measures = Vec::new();
     for p in &site.plans {
-        let s = site.plan_state(p, site.today, &view.known);
+        let s = site.plan_state(p, site.today(), &view.known);
         for m in &s.measures {
             for x in m.indicators.iter().filter(|x| {
                 x.indicator.target == Target::Limit

@@ -1,6 +1,7 @@
 //! `miyun gateway`: runs the receiver, and speaks with one that runs through its journals.
 
 mod ask;
+mod beside;
 mod folder;
 mod lake;
 mod proof;
@@ -22,7 +23,7 @@ use self::run::Run;
 pub use self::run::{Begun, How, begin};
 
 /// Folder of the gateway below the lake's.
-const FOLDER: &str = "gateway";
+const FOLDER: &str = miyun_web::devices::FOLDER;
 
 #[derive(Subcommand)]
 pub enum Gateway {
@@ -67,6 +68,13 @@ fn when(ms: i64) -> String {
         |_| String::new(),
         |t| t.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
     )
+}
+
+/// When a gateway of this lake last wrote down what it heard.
+pub fn last_heard(lake: &Path) -> Option<jiff::Timestamp> {
+    let log = std::fs::read_dir(paths::log(&lake.join(FOLDER))).ok()?;
+    let written = log.filter_map(|f| f.ok()?.metadata().ok()?.modified().ok());
+    written.max()?.try_into().ok()
 }
 
 fn registry(dir: &Path) -> Result<Registry> {

@@ -8,7 +8,7 @@ mod members;
 pub mod send;
 mod show;
 
-pub use fleet::FLEET_KEY;
+pub use fleet::{FLEET_KEY, spoken};
 
 use anyhow::{Context, Result};
 use clap::{Args, Subcommand, ValueEnum};

@@ -139,6 +139,13 @@ impl Status {
         let site = Site::new(lake, Rulebook::embedded(), Vec::new(), on);
         let figures = LakeFigures::new(&site, None);
         let status = miyun_plan::status(plan, on, &figures);
+        let all: Vec<_> = status
+            .measures
+            .iter()
+            .flat_map(|m| &m.indicators)
+            .filter_map(|i| Some(i.figure.as_ref()?.assessment.clone()))
+            .collect();
+        super::keep(&site.lake(), &all)?;
         print(self.format, &status, || rows(&status, self.lang))?;
         if self.format == Format::Table {
             line(&coverage(&status))?;

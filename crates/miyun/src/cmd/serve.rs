@@ -34,6 +34,9 @@ pub struct Serve {
     /// Also receive HJ 212 at this address; with --demo at 127.0.0.1:7212 unless it says otherwise.
     #[arg(long)]
     gateway: Option<SocketAddr>,
+    /// Settings of that gateway (TOML, as of `miyun gateway run`).
+    #[arg(long, value_name = "FILE")]
+    gateway_settings: Option<PathBuf>,
     /// Also open the carbon registry in this folder.
     #[arg(long)]
     registry: Option<PathBuf>,
@@ -106,15 +109,28 @@ fn demo_door() -> SocketAddr {
 impl Around {
     fn begin(config: &Config, c: &Serve) -> Result<Self> {
         let mut around = Self::default();
-        let listen = c.gateway.or_else(|| c.demo.then(demo_door));
+        let settings = match &c.gateway_settings {
+            Some(file) => {
+                let text = std::fs::read_to_string(file);
+                let text = text.with_context(|| file.display().to_string())?;
+                Some(miyun_gateway::Settings::read(file, &text)?)
+            }
+            None => None,
+        };
+        let listen = c
+            .gateway
+            .or_else(|| settings.as_ref()?.listen.first().copied())
+            .or_else(|| c.demo.then(demo_door));
         if let Some(listen) = listen {
+            // Before the gateway opens its log.
+            let heard = super::gateway::last_heard(&config.lake);
             if c.demo {
                 super::gateway::register_fleet(&config.lake, c.loggers, c.seed, miyun_sim::CITY)?;
             }
-            let settings = miyun_gateway::Settings {
-                listen: vec![listen],
-                ..miyun_gateway::Settings::default()
-            };
+            let mut settings = settings.unwrap_or_default();
+            if c.gateway.is_some() || c.demo {
+                settings.listen = vec![listen];
+            }
             let how = super::gateway::How {
                 city: if c.demo {
                     miyun_sim::CITY.into()
@@ -124,7 +140,7 @@ impl Around {
                 jurisdiction: if c.demo {
                     miyun_sim::JURISDICTION.into()
                 } else {
-                    "CN".into()
+                    jurisdiction(&config.lake, &c.how.city)?
                 },
                 simulated: c.demo,
                 lake_every_s: 60,
@@ -137,7 +153,7 @@ impl Around {
             eprintln!("HJ 212 on {to}");
             if c.demo && c.loggers > 0 {
                 around.loggers = Some(super::hj212::send::Streaming::begin(
-                    &to, c.loggers, c.seed,
+                    &to, c.loggers, c.seed, heard,
                 )?);
             }
         }
@@ -151,6 +167,13 @@ impl Around {
         }
         Ok(around)
     }
+}
+
+/// Where a city lies in law, as the lake has it.
+fn jurisdiction(lake: &std::path::Path, city: &str) -> Result<String> {
+    let subjects = Lake::open(lake)?.subjects();
+    let city = subjects.iter().find(|s| s.id.as_str() == city);
+    Ok(city.map_or_else(|| "CN".into(), |c| c.jurisdiction.to_string()))
 }
 
 /// How often the pages look whether the lake has changed.
@@ -183,6 +206,7 @@ async fn serve(config: &Config, demo: bool, around: &Around) -> Result<()> {
         loop {
             tokio::time::sleep(LOOK_EVERY).await;
             let site = Arc::clone(&watched);
+            site.turn(super::today());
             match tokio::task::spawn_blocking(move || site.refresh()).await {
                 Ok(Err(e)) => tracing::error!("{e}"),
                 Err(e) => tracing::error!("{e}"),
@@ -197,6 +221,7 @@ async fn serve(config: &Config, demo: bool, around: &Around) -> Result<()> {
     let listener = tokio::net::TcpListener::bind(config.listen)
         .await
         .with_context(|| format!("listening on {}", config.listen))?;
+    let told_to_stop = told_to_stop();
     eprintln!("open http://{}/ (stop with Ctrl-C)", listener.local_addr()?);
     let (say_stop, stop) = watch::channel(false);
     let jobs = tokio::spawn(miyun_web::jobs::background(
@@ -218,7 +243,7 @@ async fn serve(config: &Config, demo: bool, around: &Around) -> Result<()> {
         let _ = told.wait_for(|s| *s).await;
     });
     let stopper = tokio::spawn(async move {
-        told_to_stop().await;
+        told_to_stop.await;
         tracing::warn!("stopping: answers under way are finished");
         let _ = say_stop.send(true);
     });
@@ -231,22 +256,27 @@ async fn serve(config: &Config, demo: bool, around: &Around) -> Result<()> {
     Ok(())
 }
 
-/// Waits for Ctrl-C or, as service managers send it, SIGTERM.
-async fn told_to_stop() {
-    let interrupt = tokio::signal::ctrl_c();
-    #[cfg(unix)]
-    let terminate = async {
-        match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
-            Ok(mut s) => {
-                s.recv().await;
-            }
-            Err(_) => std::future::pending().await,
+/// Waits for Ctrl-C or, as service managers send it, SIGTERM; both are heard from the call on, so that
+/// a stop right after the start is an orderly one too.
+#[cfg(unix)]
+fn told_to_stop() -> impl Future<Output = ()> {
+    use tokio::signal::unix::{Signal, SignalKind, signal};
+    let heard = [SignalKind::interrupt(), SignalKind::terminate()].map(|kind| signal(kind).ok());
+    async move {
+        let [mut interrupt, mut terminate] = heard;
+        let next = async |s: &mut Option<Signal>| match s {
+            Some(s) => drop(s.recv().await),
+            None => std::future::pending().await,
+        };
+        tokio::select! {
+            () = next(&mut interrupt) => {}
+            () = next(&mut terminate) => {}
         }
-    };
-    #[cfg(not(unix))]
-    let terminate = std::future::pending::<()>();
-    tokio::select! {
-        _ = interrupt => {}
-        () = terminate => {}
     }
+}
+
+/// Waits for Ctrl-C.
+#[cfg(not(unix))]
+async fn told_to_stop() {
+    let _ = tokio::signal::ctrl_c().await;
 }

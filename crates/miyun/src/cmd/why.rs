@@ -56,7 +56,7 @@ impl Why {
                 let mut found = lake.find_assessments(&self.figure)?;
                 match found.len() {
                     0 => bail!(
-                        "no assessment {:?}: ids are printed by `miyun air evaluate`, or name a figure as PLACE:INDICATOR:STATISTIC:DATE",
+                        "no assessment {:?}: ids are printed by `miyun air evaluate` and `miyun plan status`, or name a figure as PLACE:INDICATOR:STATISTIC:DATE",
                         self.figure
                     ),
                     1 => {

@@ -219,7 +219,7 @@ pub(super) fn live(s: &DeviceState, key: &Key) -> Vec<(i64, i64, char)> {
     if *span == Span::Hour
         && let Some(hours) = s.hours.get(&(code.clone(), attribute.clone()))
     {
-        return hours.iter().map(|(t, (m, f))| (*t, *m, *f)).collect();
+        return hours.iter().map(|(t, h)| (*t, h.micro, h.flag)).collect();
     }
     let last = s.values.get(key);
     last.map(|v| (v.label_s, v.micro, v.flag))

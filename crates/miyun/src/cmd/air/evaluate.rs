@@ -7,7 +7,7 @@ use clap::Args;
 use miyun_assess::air::AirEvaluation;
 use miyun_assess::forensics;
 use miyun_core::Period;
-use miyun_lake::{Lake, RunInfo};
+use miyun_lake::Lake;
 use miyun_rulebook::Rulebook;
 use miyun_web::report;
 
@@ -78,16 +78,7 @@ impl Evaluate {
             .filter(|f| forensics::within(f, &self.period))
             .collect();
         for ev in &evaluations {
-            let ids: Vec<u8> = ev
-                .assessments
-                .iter()
-                .flat_map(|a| a.id.as_str().bytes())
-                .collect();
-            let run = RunInfo {
-                run: blake3::hash(&ids).to_hex()[..24].to_owned(),
-                recorded_at: now.clone(),
-            };
-            lake.put_assessments(&run, &ev.assessments)?;
+            crate::cmd::keep(&lake, &ev.assessments)?;
         }
         let html = report::air(self.lang, Rulebook::embedded(), &evaluations, &findings);
         std::fs::write(&self.report, html).with_context(|| self.report.display().to_string())?;

@@ -3,6 +3,7 @@
 //! A run reads the log from its cursor, writes one commit, then moves the cursor. A crash between the
 //! two repeats the run, and the lake stores no value twice.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
@@ -11,7 +12,7 @@ use miyun_core::observation::Flag;
 use miyun_core::subject::SubjectKind;
 use miyun_core::{IntervalLabel, JurisdictionId, Series, Subject, SubjectId, Text, UnitId};
 use miyun_gateway::log::{Position, Reader};
-use miyun_gateway::reading::{Interpreter, Reading};
+use miyun_gateway::reading::{Interpreter, Reading, Said, Span};
 use miyun_gateway::registry::Device;
 use miyun_gateway::relay::{read_cursor, write_cursor};
 use miyun_gateway::server::Follow;
@@ -20,6 +21,8 @@ use miyun_lake::{ImportFile, Lake, Merging};
 use miyun_rulebook::Rulebook;
 use miyun_web::devices::judge::unit_of;
 use miyun_web::devices::stored;
+
+use super::beside::{Counted, Touched};
 
 /// Name of the lake's cursor.
 pub const CURSOR: &str = "lake";
@@ -56,16 +59,18 @@ pub struct Done {
     pub more: bool,
 }
 
-/// Moves what is new into the lake.
+/// Moves what is new into the lake, as far as the live state has read: hours are judged by the same
+/// minutes here and there. `registered` is the version of the registry that the run before saw.
 pub fn compact(
     dir: &Path,
     lake: &Path,
     follow: &Follow,
     book: &'static Rulebook,
     place: &Place,
+    registered: &mut u64,
 ) -> Result<Done> {
     let from = read_cursor(dir, CURSOR)?;
-    let end = follow.progress.end();
+    let end = follow.progress.end().min(follow.state.read_to());
     let mut reader = Reader::at(&follow.log, from);
     let mut interpreter = Interpreter::new(follow.utc_offset_minutes);
     let mut sorter = Sorter::new(book, follow.utc_offset_minutes, place);
@@ -82,6 +87,7 @@ pub fn compact(
                 continue;
             }
             if let Some(said) = interpreter.read(&r, &device, follow.registry.version()) {
+                sorter.marks(&device, &said);
                 for reading in &said.readings {
                     sorter.take(&device, &said.st, reading, done.records);
                 }
@@ -96,6 +102,15 @@ pub fn compact(
     let Some((to, root)) = last else {
         return Ok(done);
     };
+    let touched = std::mem::take(&mut sorter.touched);
+    let zone = f64::from(follow.utc_offset_minutes) / 60.0;
+    let declared = format!("hour-begin, UTC{zone:+}");
+    // The range and the root of its last batch stand for every byte of it: batches are chained.
+    let range = [format!("{from:?}{to:?}").as_bytes(), &root].concat();
+    let place_of = format!(
+        "{}:{} to {}:{}",
+        from.segment, from.offset, to.segment, to.offset
+    );
     if sorter.count > 0 {
         let (mut preliminary, mut reviewed) = (Vec::new(), Vec::new());
         for ((was_reviewed, ..), rows) in sorter.rows {
@@ -104,9 +119,6 @@ pub fn compact(
                 false => preliminary.push(rows),
             }
         }
-        // The range and the root of its last batch stand for every byte of it: batches are chained.
-        let range = [format!("{from:?}{to:?}").as_bytes(), &root].concat();
-        let zone = f64::from(follow.utc_offset_minutes) / 60.0;
         // Reviewed values last: of one label in one run they hold.
         let files = [(false, preliminary), (true, reviewed)]
             .into_iter()
@@ -117,28 +129,16 @@ pub fn compact(
                 } else {
                     ("frames", "")
                 };
-                ImportFile {
-                    name: format!(
-                        "{kind} {}:{} to {}:{}",
-                        from.segment, from.offset, to.segment, to.offset
-                    ),
-                    digest: blake3::hash(&[&range, mark.as_bytes()].concat())
-                        .to_hex()
-                        .to_string(),
-                    declared: format!("hour-begin, UTC{zone:+}"),
+                let digest = blake3::hash(&[&range, mark.as_bytes()].concat());
+                file(
+                    format!("{kind} {place_of}"),
+                    digest,
+                    &declared,
                     reviewed,
-                    parsed: Parsed {
-                        rows: series.iter().map(|s| s.len() as u64).sum(),
-                        series,
-                        stations: Vec::new(),
-                        problems: Problems::default(),
-                    },
-                }
+                    series,
+                )
             })
             .collect();
-        let now = jiff::Timestamp::now()
-            .strftime("%Y-%m-%dT%H:%M:%SZ")
-            .to_string();
         let mut lake = Lake::open(lake)?;
         let known = lake.subjects();
         let subjects: Vec<Subject> = sorter
@@ -146,7 +146,7 @@ pub fn compact(
             .into_values()
             .filter(|s| !known.iter().any(|k| k.id == s.id))
             .collect();
-        let report = lake.import(files, subjects, &|i| medium(book, i), &now)?;
+        let report = lake.import(files, subjects, &|i| medium(book, i), &crate::cmd::now())?;
         (done.new, done.revised, done.known, done.outranked) = (
             report.values_new,
             report.values_revised,
@@ -154,8 +154,100 @@ pub fn compact(
             report.values_outranked,
         );
     }
+    beside(lake, follow, book, touched, registered, |series, said| {
+        let digest = blake3::hash(&[&range, said.as_bytes()].concat());
+        file(
+            format!("counted of frames {place_of}"),
+            digest,
+            &declared,
+            false,
+            series,
+        )
+    })?;
     write_cursor(dir, CURSOR, to)?;
     Ok(done)
+}
+
+/// Stores what the hours that a run touched are judged by.
+fn beside(
+    lake: &Path,
+    follow: &Follow,
+    book: &'static Rulebook,
+    mut touched: Touched,
+    registered: &mut u64,
+    file: impl FnOnce(Vec<SeriesRows>, String) -> ImportFile,
+) -> Result<()> {
+    let version = follow.registry.version();
+    if *registered != version {
+        touched.all(follow);
+    }
+    let mut lake = Lake::open(lake)?;
+    let counted = touched.count(&lake, follow, book)?;
+    if !counted.is_empty() {
+        let said = format!("{counted:?}");
+        let series = series(counted, follow.utc_offset_minutes)?;
+        let medium = |i: &str| medium(book, i);
+        lake.import(
+            vec![file(series, said)],
+            Vec::new(),
+            &medium,
+            &crate::cmd::now(),
+        )?;
+    }
+    *registered = version;
+    Ok(())
+}
+
+fn series(counted: Vec<Counted>, utc_offset_minutes: i32) -> Result<Vec<SeriesRows>> {
+    let mut all: BTreeMap<(SubjectId, String), SeriesRows> = BTreeMap::new();
+    for (subject, name, unit, label_s, value) in counted {
+        let rows = match all.entry((subject.clone(), name.clone())) {
+            Entry::Occupied(e) => e.into_mut(),
+            Entry::Vacant(e) => e.insert(empty(Series {
+                subject,
+                indicator: name.parse()?,
+                unit: UnitId::new(unit)?,
+                interval: IntervalLabel::HourBegin,
+                utc_offset_minutes: i16::try_from(utc_offset_minutes)?,
+            })),
+        };
+        rows.label_s.push(label_s);
+        rows.value.push(value);
+        rows.flag.push(Flag::Good);
+        rows.line.push(1);
+    }
+    Ok(all.into_values().collect())
+}
+
+fn empty(series: Series) -> SeriesRows {
+    SeriesRows {
+        series,
+        label_s: Vec::new(),
+        value: Vec::new(),
+        flag: Vec::new(),
+        line: Vec::new(),
+    }
+}
+
+fn file(
+    name: String,
+    digest: blake3::Hash,
+    declared: &str,
+    reviewed: bool,
+    series: Vec<SeriesRows>,
+) -> ImportFile {
+    ImportFile {
+        name,
+        digest: digest.to_hex().to_string(),
+        declared: declared.to_owned(),
+        reviewed,
+        parsed: Parsed {
+            rows: series.iter().map(|s| s.len() as u64).sum(),
+            series,
+            stations: Vec::new(),
+            problems: Problems::default(),
+        },
+    }
 }
 
 /// Merges small commits, one run of them at a time, so that imports by others get their turn.
@@ -174,6 +266,7 @@ pub fn merge(lake: &Path, merging: Merging) -> Result<()> {
 /// Partition of an indicator; what no rule names is kept by span.
 fn medium(book: &Rulebook, indicator: &str) -> String {
     match indicator.rsplit_once('/') {
+        Some(_) if stored::judges_hours(indicator) => "device-hour".into(),
         Some((_, span)) if book.vocabulary().indicator(indicator).is_none() => {
             format!("device-{span}")
         }
@@ -189,6 +282,7 @@ struct Sorter<'a> {
     /// By whether they were reviewed, subject, indicator and unit.
     rows: BTreeMap<(bool, SubjectId, String, String), SeriesRows>,
     subjects: HashMap<SubjectId, Subject>,
+    touched: Touched,
     count: usize,
 }
 
@@ -200,12 +294,26 @@ impl<'a> Sorter<'a> {
             place,
             rows: BTreeMap::new(),
             subjects: HashMap::new(),
+            touched: Touched::default(),
             count: 0,
+        }
+    }
+
+    fn marks(&mut self, device: &Device, said: &Said) {
+        let Some(at_s) = said.time_s.filter(|_| !said.marks.is_empty()) else {
+            return;
+        };
+        if let Some(subject) = stored::subject(device, at_s.saturating_mul(1_000)) {
+            self.touched.marks(subject, at_s, &said.marks);
         }
     }
 
     fn take(&mut self, device: &Device, st: &str, r: &Reading, line: u64) {
         let at_ms = r.label_s.saturating_mul(1_000);
+        let mean = matches!(r.attribute.as_str(), "Avg" | "ZsAvg");
+        if mean && matches!(r.span, Span::Minute | Span::Hour) {
+            self.touched.mean(device, st, &r.code, r.label_s);
+        }
         let Some(subject) = stored::subject(device, at_ms) else {
             return;
         };
@@ -227,18 +335,14 @@ impl<'a> Sorter<'a> {
         let rows = self
             .rows
             .entry((r.reviewed, subject.clone(), name, unit))
-            .or_insert_with(|| SeriesRows {
-                series: Series {
+            .or_insert_with(|| {
+                empty(Series {
                     subject: subject.clone(),
                     indicator,
                     unit: unit_id,
                     interval: IntervalLabel::HourBegin,
                     utc_offset_minutes: self.offset,
-                },
-                label_s: Vec::new(),
-                value: Vec::new(),
-                flag: Vec::new(),
-                line: Vec::new(),
+                })
             });
         // Said again. Another value of the label is a revision: both are kept, the later one holds.
         let last = (rows.label_s.last(), rows.value.last(), rows.flag.last());

@@ -7,7 +7,7 @@ use clap::Args;
 use miyun_gateway::registry::Property;
 
 use super::{FOLDER, now_ms, registry, when};
-use crate::cmd::hj212::FLEET_KEY;
+use crate::cmd::hj212::{FLEET_KEY, spoken};
 use crate::out::{Format, Rows, line, print};
 
 /// List devices and what waits for a person.
@@ -143,7 +143,7 @@ impl Refuse {
     }
 }
 
-/// Register the devices of a simulated fleet (see miyun hj212 send --fleet).
+/// Register the devices of a simulated fleet (see miyun hj212 fleet).
 ///
 /// Example: miyun gateway register-fleet --count 200 --seed 1
 #[derive(Args)]
@@ -198,7 +198,11 @@ impl Fleet {
             );
             let (lon, lat) = d.position();
             set(Property::Position, format!("{lon:.4},{lat:.4}"));
-            set(Property::Edition, d.edition.to_string());
+            // Of some the gateway asks what edition they speak.
+            if d.number % 8 != 3 {
+                set(Property::Edition, d.edition.to_string());
+            }
+            set(Property::MinuteInterval, d.minutes.to_string());
             set(Property::Crc, d.crc.into());
             if d.encrypted {
                 set(
@@ -211,14 +215,14 @@ impl Fleet {
             }
             for (code, _, unit) in d.kind.factors() {
                 if code.bytes().all(|b| b.is_ascii_alphanumeric()) {
-                    set(Property::Unit((*code).into()), (*unit).into());
+                    set(Property::Unit(spoken(d, code)), (*unit).into());
                 }
             }
             for (_, code, indicator) in FLEET_INDICATORS
                 .iter()
                 .filter(|(st, ..)| *st == d.kind.system())
             {
-                set(Property::Indicator((*code).into()), (*indicator).into());
+                set(Property::Indicator(spoken(d, code)), (*indicator).into());
             }
         }
         registry(dir)?.set("register-fleet", now_ms(), &changes)?;

@@ -58,6 +58,9 @@ pub struct How {
     pub token: Option<String>,
 }
 
+/// The first pause between runs into the lake.
+const FIRST_PAUSE: Duration = Duration::from_secs(2);
+
 /// A gateway with everything that belongs to it; stops when dropped.
 pub struct Begun {
     running: Option<Running>,
@@ -122,13 +125,24 @@ pub fn begin(lake: &Path, settings: Settings, how: &How) -> Result<Begun> {
     let compactor = std::thread::Builder::new()
         .name("miyun-lake".into())
         .spawn(move || {
-            let mut next = std::time::Instant::now() + every;
+            // What came first is soon there; the pause grows until it is the one that was asked for.
+            let mut pause = every.min(FIRST_PAUSE);
+            let mut next = std::time::Instant::now() + pause;
+            let mut registered = 0;
             // Once more at the end, so that a short run leaves nothing behind.
             loop {
                 let last = s.load(Ordering::Acquire);
                 if last || std::time::Instant::now() >= next {
-                    next = std::time::Instant::now() + every;
-                    if let Err(e) = lake::compact(&dir, &l, &follow, book, &place) {
+                    pause = every.min(pause * 2);
+                    next = std::time::Instant::now() + pause;
+                    let caught_up = match last {
+                        true => follow.state.catch_up(&follow).map_err(anyhow::Error::from),
+                        false => Ok(()),
+                    };
+                    let done = caught_up.and_then(|()| {
+                        lake::compact(&dir, &l, &follow, book, &place, &mut registered)
+                    });
+                    if let Err(e) = done {
                         tracing::error!("lake: {e:#}");
                     }
                     if merging.commits > 0

@@ -264,7 +264,7 @@ impl Speaker {
                 .map(|(attribute, v)| (*attribute, v as &dyn std::fmt::Display))
                 .collect();
             values.push(("Flag", &r.flag));
-            region = region.factor(&self.code(r.code), &values);
+            region = region.factor(&spoken(&self.device, r.code), &values);
         }
         let mut message =
             Message::new(self.device.kind.system(), number, &self.device.mn).region(region);
@@ -282,17 +282,17 @@ impl Speaker {
         }
         message.qn(qn).ack(true)
     }
+}
 
-    /// The factor's code in the device's edition.
-    fn code(&self, code: &str) -> String {
-        if self.device.edition == 2005
-            && let Known::Factor(f) = Rulebook::embedded().vocabulary().hj212.factor(code)
-            && !f.legacy.is_empty()
-        {
-            return f.legacy.clone();
-        }
-        code.to_owned()
+/// The code that a device sends for a factor: of 2005, if that is its edition and there is one.
+pub fn spoken(device: &Device, code: &str) -> String {
+    if device.edition == 2005
+        && let Known::Factor(f) = Rulebook::embedded().vocabulary().hj212.factor(code)
+        && !f.legacy.is_empty()
+    {
+        return f.legacy.clone();
     }
+    code.to_owned()
 }
 
 #[cfg(test)]

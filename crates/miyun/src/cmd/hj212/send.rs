@@ -57,6 +57,9 @@ pub struct Send {
     /// Colours (for the same look of all commands).
     #[arg(long, value_enum, default_value = "auto", hide = true)]
     color: Color,
+    /// Seconds from the start that are history and sent at once, from and to.
+    #[arg(skip)]
+    history: (i64, i64),
 }
 
 /// What was sent and what came back.
@@ -82,6 +85,14 @@ struct Tally {
     #[serde(skip)]
     latencies: Vec<u32>,
 }
+
+/// The standard's times are Beijing times.
+fn beijing(at: jiff::Timestamp) -> DateTime {
+    jiff::tz::TimeZone::fixed(jiff::tz::offset(8)).to_datetime(at)
+}
+
+/// History that a city's loggers have at most.
+const HISTORY_S: i64 = 48 * 3_600;
 
 type Shared = Arc<Mutex<Tally>>;
 
@@ -155,11 +166,16 @@ impl Send {
         if let Some(file) = &self.file {
             return self.send_file(file, &door, &tally).await;
         }
-        let start = self.start.unwrap_or_else(|| {
-            // The standard's times are Beijing times.
-            jiff::tz::TimeZone::fixed(jiff::tz::offset(8)).to_datetime(jiff::Timestamp::now())
-        });
-        let mut fleet = Fleet::new(self.seed, self.devices);
+        let start = self
+            .start
+            .unwrap_or_else(|| beijing(jiff::Timestamp::now()));
+        let mut fleet = match self.history {
+            (0, 0) => Fleet::new(self.seed, self.devices),
+            _ => Fleet::of_a_city(self.seed, self.devices),
+        };
+        for d in &mut fleet.devices {
+            d.history = self.history;
+        }
         if self.clean {
             for d in &mut fleet.devices {
                 d.fault = None;
@@ -337,7 +353,10 @@ impl One {
             let due = match self.pause {
                 // Devices begin one after the other within the first pause.
                 Some(pause) => begun + pause * sent + pause.mul_f64(share),
-                None => begun + Duration::from_secs(second.unsigned_abs()),
+                None => {
+                    let ahead = (second - device.history.1).max(0);
+                    begun + Duration::from_secs(ahead.unsigned_abs())
+                }
             };
             tokio::time::sleep_until(due.into()).await;
             match act {
@@ -458,16 +477,28 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 }
 
 impl Streaming {
-    /// Streams the fleet of a seed to a host at its real pace. Host and fleet are one process, so
-    /// there is no end to wait for and no tally to print.
-    pub fn begin(to: &str, devices: u32, seed: u64) -> Result<Self> {
+    /// Streams the fleet of a city to a host at its real pace, after the means of what it has not
+    /// heard since a moment, of two days at most. Host and fleet are one process, so there is no end
+    /// to wait for and no tally to print.
+    pub fn begin(
+        to: &str,
+        devices: u32,
+        seed: u64,
+        heard: Option<jiff::Timestamp>,
+    ) -> Result<Self> {
+        let now = jiff::Timestamp::now();
+        let from = heard.map_or(i64::MIN, jiff::Timestamp::as_second);
+        let from = from.clamp(now.as_second() - HISTORY_S, now.as_second());
+        // Hours and their parts begin on the clock, and history with a whole hour.
+        let start = from - from.rem_euclid(3_600);
+        let from = if heard.is_some() { from } else { start };
         let send = Send {
             to: to.to_owned(),
             devices: devices as usize,
             minutes: u32::MAX,
             rate: None,
             seed,
-            start: None,
+            start: Some(beijing(jiff::Timestamp::from_second(start)?)),
             clean: false,
             file: None,
             wait_s: 10,
@@ -475,6 +506,7 @@ impl Streaming {
             tls_name: None,
             format: Format::Table,
             color: Color::Never,
+            history: (from - start, now.as_second() - start),
         };
         let (stop, stopped) = tokio::sync::oneshot::channel();
         let runtime = tokio::runtime::Builder::new_current_thread()
