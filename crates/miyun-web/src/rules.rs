@@ -171,7 +171,7 @@ fn body(lang: Lang, i: &Instrument, body: &Body) -> Markup {
                     show::statistic(lang, r.statistic.as_str()),
                     show::statistic(lang, r.of.as_str()),
                     r.percentile.map(|p| p.to_string()).unwrap_or_default(),
-                    r.limit.to_string(),
+                    show::statistic(lang, r.limit.as_str()),
                     r.weight.map(|w| w.to_string()).unwrap_or_default(),
                     mark(lang, r.verified),
                 ]);

@@ -109,7 +109,9 @@ const WORDS: &[(&str, &str)] = &[
     ("forecast-by", "预报最迟发布时刻"),
     ("h of the next day", "时（次日）"),
     ("emission", "排放"),
-    // What is declared of a file.
+    // What is declared of a file, and how one without a name is called.
+    ("frames", "数据帧"),
+    ("to", "至"),
     ("hour-begin", "时标为小时开始"),
     ("hour-end", "时标为小时结束"),
     ("simulated", "模拟"),

@@ -47,8 +47,7 @@ fn shown(v: &View, hub: &Hub, title: &str, body: Markup) -> Response {
     // The past does not change while one looks.
     let live = v.known.is_none();
     let body = html! {
-        div data-live=[live.then(|| format!("/live/devices?lang={}", tr(v.lang, "zh", "en")))] { (body) }
-        @if live { script src="/static/devices.js" defer {} }
+        div data-live=[live.then(|| format!("/live/devices?lang={}", tr(v.lang, "zh", "en")))] data-script=[live.then_some("/static/devices.js")] { (body) }
     };
     Html(page(v, title, hub.simulated, body).into_string()).into_response()
 }

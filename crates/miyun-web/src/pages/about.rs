@@ -45,7 +45,7 @@ pub(super) fn data(site: &Site, view: &View, q: &Params) -> Result<Shown, Failur
             tbody { @for ((sequence, at), f) in imports.iter().take(100) { tr {
                 td.n { (sequence) }
                 td { a href={ (crate::shell::prefix(view.lang)) "/?known=" (crate::shell::encode(at)) } title=(view.tr("看当时所知", "see what was known then")) { time datetime=(at) { (at) } } }
-                td { (f.name.rsplit('/').next().unwrap_or("")) } td { (crate::words::each(view.lang, &f.declared)) } td.n { (f.rows) } td.n { (f.values) } td.n { (f.problems) } td.code { (f.digest.get(..16).unwrap_or("")) "…" }
+                td { (crate::words::each(view.lang, f.name.rsplit('/').next().unwrap_or(""))) } td { (crate::words::each(view.lang, &f.declared)) } td.n { (f.rows) } td.n { (f.values) } td.n { (f.problems) } td.code { (f.digest.get(..16).unwrap_or("")) "…" }
             } } }
         } }
         (show::downloads(view, &[("/api/v1/imports".into(), "入库记录", "Imports"), ("/api/v1/places".into(), "城市与站点", "Cities and stations"), ("/api/v1/published".into(), "已公布的数字", "Published figures")]))

@@ -176,7 +176,7 @@ async fn one(site: &Arc<Site>, view: &View, name: &str) -> Result<(Shown, bool),
                 }
                 @if !text.summary.is_empty() { p.lead { (text.summary) } }
                 @if let Some(p) = &c.picture { figure.picture {
-                    img loading="lazy" src=(picture::url(&p.media)) srcset=[(widths.len() > 1).then(|| picture::srcset(&widths))] sizes="(max-width: 800px) 94vw, 760px" width=[widths.first().map(|r| r.width)] height=[widths.first().map(|r| r.height)] alt=(p.alt.get(view.lang));
+                    img src=(picture::url(&p.media)) srcset=[(widths.len() > 1).then(|| picture::srcset(&widths))] sizes="(max-width: 800px) 94vw, 760px" width=[widths.first().map(|r| r.width)] height=[widths.first().map(|r| r.height)] alt=(p.alt.get(view.lang));
                     figcaption lang=(tag(view.lang)) { (p.caption.get(view.lang)) " " span.soft { (view.tr("图：", "Picture: ")) (p.credit) " (" (p.licence) ")" } }
                 } }
                 (markup::render(&blocks, &chip))
