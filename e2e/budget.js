@@ -18,14 +18,15 @@ export async function budget(b, base) {
     for (let i = 0; i < RUNS; i++) runs.push(await one(b, base, path));
     const quantile = (k, q) => runs.map((r) => r[k]).sort((a, c) => a - c)[Math.ceil(q * runs.length) - 1];
     const r = runs[0];
-    const line = `LCP p75 ${quantile("lcp", 0.75).toFixed(0)} ms (median ${quantile("lcp", 0.5).toFixed(0)}), HTML ${(r.document / 1024).toFixed(1)} KB, JS ${(r.script / 1024).toFixed(1)} KB, CSS ${(r.stylesheet / 1024).toFixed(1)} KB, ${r.requests} requests that the paint waits for, CLS ${Math.max(...runs.map((x) => x.cls)).toFixed(3)}`;
+    const line = `LCP p75 ${quantile("lcp", 0.75).toFixed(0)} ms (median ${quantile("lcp", 0.5).toFixed(0)}), HTML ${(r.document / 1024).toFixed(1)} KB, JS ${(r.script / 1024).toFixed(1)} KB, CSS ${(r.stylesheet / 1024).toFixed(1)} KB, ${Math.max(...runs.map((x) => x.requests))} requests before the first paint and ${Math.max(...runs.map((x) => x.pictures))} pictures, CLS ${Math.max(...runs.map((x) => x.cls)).toFixed(3)}`;
     console.log(`budget ${path}: ${line}`);
     await check(`budget ${path}`, async () => {
       that(quantile("lcp", 0.75) <= LCP_MS, `LCP: ${line}`);
       that(r.document <= 30 * 1024, `page: ${line}`);
       that(r.script <= 25 * 1024, `script: ${line}`);
       that(r.stylesheet <= 12 * 1024, `style: ${line}`);
-      that(r.requests <= 3, `requests: ${line}`);
+      that(Math.max(...runs.map((x) => x.requests)) <= 3, `requests: ${line}`);
+      that(Math.max(...runs.map((x) => x.pictures)) <= 1, `pictures: ${line}`);
       that(r.fonts === 0, "a font was loaded");
       that(Math.max(...runs.map((x) => x.cls)) <= 0.05, `shift: ${line}`);
     });
@@ -52,9 +53,13 @@ async function one(b, base, path) {
     new PerformanceObserver((l) => { for (const e of l.getEntries()) lcp = Math.max(lcp, e.startTime); }).observe({ type: "largest-contentful-paint", buffered: true });
     new PerformanceObserver((l) => { for (const e of l.getEntries()) if (!e.hadRecentInput) cls += e.value; }).observe({ type: "layout-shift", buffered: true });
     setTimeout(() => {
-      // What the first paint waits for: the page itself and what blocks it.
-      const blocking = performance.getEntriesByType("resource").filter((r) => r.renderBlockingStatus === "blocking");
-      resolve({ lcp, cls, requests: blocking.length + 1 });
+      // Every request that began before something was painted, the page itself among them. The icon is
+      // the browser's own, asked for when it likes; a picture of the text is counted by itself.
+      const painted = performance.getEntriesByName("first-contentful-paint")[0].startTime;
+      const before = performance.getEntriesByType("resource")
+        .filter((r) => r.startTime < painted && !r.name.startsWith("data:") && !r.name.endsWith("/icon.svg"));
+      const pictures = before.filter((r) => r.initiatorType === "img").length;
+      resolve({ lcp, cls, pictures, requests: before.length - pictures + 1 });
     }, 200);
   }));
   await context.close();

@@ -181,8 +181,43 @@ export function random(seed) {
 export const figures = (page) =>
   page.$$eval("a[data-figure]", (all) => all.map((a) => [a.dataset.figure, a.querySelector("data").value]));
 
-/** The day of the correction that the demonstration tells of. */
-export const CORRECTED = "linxi/gangtie:PM2.5:daily-mean:2026-10-10";
+/** The day that lies `n` days after another. */
+export const later = (day, n) => new Date(Date.parse(`${day}T00:00:00Z`) + n * 864e5).toISOString().slice(0, 10);
+
+/**
+ * Days of the demonstration, read from its own data: the last with data, one six weeks before it, one
+ * whose values an import corrected, and one of the same station that nothing corrected.
+ */
+export function days(base) {
+  if (!read.has(base)) read.set(base, readDays(base));
+  return read.get(base);
+}
+
+const read = new Map();
+
+async function readDays(base) {
+  const map = await (await fetch(`${base}/en/map`)).text();
+  const [first, last] = ["first", "last"].map((k) => map.match(new RegExp(`data-${k}="([^"]+)"`))[1]);
+  const { rows } = await (await fetch(`${base}/api/v1/imports?per_page=1`)).json();
+  // Means of a year, by the day, as known after the first import and now.
+  const means = async (year, known) => {
+    const r = await fetch(`${base}/api/v1/air/days?city=linxi&period=${year}&known=${known}&format=csv&per_page=100000`);
+    that(r.ok, `days of ${year}: ${r.status}`);
+    const [head, ...all] = (await r.text()).trim().split("\n").map((l) => l.split(","));
+    const [place, date, mean] = ["place", "date", "PM2.5_daily-mean"].map((c) => head.indexOf(c));
+    return new Map(all.filter((row) => row[place] === "linxi/gangtie").map((row) => [row[date], row[mean]]));
+  };
+  for (let year = Number(last.slice(0, 4)); year >= Number(first.slice(0, 4)); year--) {
+    const [before, now] = [await means(year, rows[0].recorded_at), await means(year, "")];
+    const changed = [...now.keys()].filter((d) => before.get(d) && now.get(d) && before.get(d) !== now.get(d)).sort();
+    const at = Math.floor(changed.length / 2);
+    if (changed.length > 20) return { last, day: later(last, -40), corrected: changed[at], another: changed[at + 6] };
+  }
+  throw new Error("the demonstration has corrected nothing");
+}
+
+/** The figure of a day at the station whose instrument was corrected. */
+export const figureOf = (day) => `linxi/gangtie:PM2.5:daily-mean:${day}`;
 
 /**
  * The pages that are tested, each kind at least once. Where an address has an id, the site is read to
@@ -218,14 +253,14 @@ export async function paths(base) {
   const record = await link(retirement, "/registry/record/\\d+");
   const device = await link("/devices", "/devices/[^\"]+");
   const outlet = await link("/devices", "/outlets/[^\"]+");
-  const day = "2026-10-15";
+  const { day, corrected } = await days(base);
   return {
     articles, plan, figure, retirement, device, outlet, account,
     paths: [
-      "/", "/?show=behind", "/?show=unbound&card=O3", "/?plan=beijing-2024", "/plan/linxi-sim/2.1", "/plan/linxi-sim/3.4", "/?known=2026-10-20",
-      "/map", `/map?layer=PM2.5&at=${day}&compare=2026-03-01&sort=name`,
+      "/", "/?show=behind", "/?show=unbound&card=O3", "/?plan=beijing-2024", "/plan/linxi-sim/2.1", "/plan/linxi-sim/3.4", `/?known=${later(day, 5)}`,
+      "/map", `/map?layer=PM2.5&at=${day}&compare=${later(day, -200)}&sort=name`,
       "/air", `/air?year=${year}&edition=2031&sort=-O3`, "/air/ledger", "/air/station/linxi/hedong",
-      `/why/${figure}`, `/why/${CORRECTED}`,
+      `/why/${figure}`, `/why/${figureOf(corrected)}`,
       "/rules", "/rules/CN/GB-3095-2026", "/rules/CN/HJ-633-2026", "/rules/CN/HJ-663-2026", "/rules/WHO/AQG-2021", "/rules/diff?a=CN/GB-3095-2012&b=CN/GB-3095-2026",
       "/search?q=station", "/search?q=zzz", "/data", "/about", "/glossary",
       "/articles", "/articles?q=PM2.5&topic=air", `/articles/${plan}`, `/articles/${plan}@1`, `/articles/${plan}/diff?a=1&b=2`, `/articles/${plan}/like`,

@@ -1,6 +1,7 @@
 // What people do who sign in: by keyboard alone, in both languages, with the second person where the law of
 // the house asks for one.
-import { check, enter, equal, signedIn, tabTo, that, visitor, write, PASSWORD } from "./lib.js";
+import { readFileSync } from "node:fs";
+import { check, days, enter, equal, figureOf, paths, signedIn, tabTo, that, visitor, write, PASSWORD } from "./lib.js";
 import { violations } from "./suites.js";
 
 const text = (page) => page.locator("main").innerText();
@@ -43,12 +44,26 @@ export async function session(b, base) {
     that(page.url().includes("/zh/sign-in"), "the desk is closed");
   });
   await check("sign in: the name is in the head of other pages", async () => {
+    const { device, outlet, account } = await paths(base);
     await page.goto(`${base}/en/`);
     await signIn(page, "wen");
-    for (const path of ["/map", "/air", "/rules", "/articles", "/jobs", "/proposals"]) {
+    for (const path of ["/map", "/air", "/rules", "/articles", "/jobs", "/proposals", "/devices", device, outlet, "/registry", "/registry/parties", account]) {
       await page.goto(`${base}/en${path}`);
       that((await page.locator(".switches").innerText()).includes("文涛"), path);
     }
+  });
+  await check("account: a key is made, shown once, works, and is revoked", async () => {
+    await page.goto(`${base}/en/account`);
+    await write(page, page.locator("form[action$='/account/keys'] [name=name]"), "a spreadsheet");
+    await enter(page, page.locator("form[action$='/account/keys'] button", { hasText: "Make a key" }));
+    const key = (await page.locator("[role=alert]").innerText()).match(/miyun_[0-9a-f]+/)[0];
+    equal((await violations(page)).join("; "), "", "axe");
+    const ask = async () => (await fetch(`${base}/api/v1/me`, { headers: { authorization: `Bearer ${key}` } })).status;
+    equal(await ask(), 200, "the key");
+    await page.goto(`${base}/en/account`);
+    that(!(await text(page)).includes(key), "not shown again");
+    await enter(page, page.locator("button[name=revoke]").first());
+    equal(await ask(), 401, "revoked");
   });
   await check("a form of another site is refused", async () => {
     const bare = await context.request.post(`${base}/en/desk/collections`, { form: { title: "x" } });
@@ -176,12 +191,63 @@ export async function editor(b, base) {
   await yue.context.close();
 }
 
+/** A picture comes with an article: refused at its field if it is none, asked for its words, shown. */
+export async function picture(b, base) {
+  const { context, page, notes } = await signedIn(b, base, "wen");
+  const yue = await signedIn(b, base, "yue");
+  const title = "关于植树节活动的通知";
+  const send = async (name, buffer) => {
+    await page.setInputFiles("#picture_file", { name, mimeType: "image/png", buffer });
+    await Promise.all([page.waitForEvent("load"), page.click("button[value=save]")]);
+  };
+  const hills = readFileSync(new URL("../crates/miyun-web/demo/hills.png", import.meta.url));
+  await check("picture: what is no picture is refused at its field", async () => {
+    await page.goto(`${base}/zh/desk/articles/new`);
+    await page.fill("#title_zh", title);
+    await page.fill("#body_zh", "三月十二日在河东种树。");
+    await send("树.png", Buffer.from("<svg onload=alert(1)>"));
+    equal(await page.evaluate(() => document.activeElement.id), "picture_file", "focus");
+    equal(await page.getAttribute("#picture_file", "aria-invalid"), "true", "marked");
+    equal(await page.inputValue("#title_zh"), title, "kept");
+    equal((await violations(page)).join("; "), "", "axe");
+  });
+  await check("picture: it needs its words, and is not sent twice for them", async () => {
+    await send("hills.png", hills);
+    that((await page.locator("#picture_file-fault").innerText()).length > 0, "a fault");
+    that(await page.locator("img.picture").evaluate((i) => i.decode().then(() => i.naturalWidth > 0)), "the picture is there");
+    for (const [field, words] of [["caption_zh", "河东的山"], ["caption_en", "Hills of Hedong"], ["alt_zh", "一座山"], ["alt_en", "A hill"], ["credit", "Li Wei"], ["licence", "CC0"]]) {
+      await page.fill(`#${field}`, words);
+    }
+    await Promise.all([page.waitForEvent("load"), page.click("button[value=propose]")]);
+    that(/articles\/[0-9A-Z]{26}$/.test(page.url()), page.url());
+  });
+  await check("picture: published, it is shown with its words in three widths at most", async () => {
+    const id = page.url().split("/").pop();
+    await yue.page.goto(`${base}/zh/desk/articles/${id}`);
+    await Promise.all([yue.page.waitForEvent("load"), yue.page.click("button[value=approve]")]);
+    const reader = await visitor(b, base);
+    const seen = await reader.context.newPage();
+    await seen.goto(`${base}/zh/articles/${id}`);
+    const image = seen.locator("figure.picture img");
+    equal(await image.getAttribute("alt"), "一座山", "alt");
+    await image.scrollIntoViewIfNeeded();
+    that(await image.evaluate((i) => i.decode().then(() => i.naturalWidth > 0)), "shown");
+    that((await seen.locator("figure.picture figcaption").innerText()).includes("Li Wei"), "credit");
+    that(((await image.getAttribute("srcset")) ?? "").split(",").length <= 3, "widths");
+    equal(reader.notes.join("; "), "", "notes");
+    await reader.context.close();
+  });
+  equal([...notes, ...yue.notes].join("; "), "", "notes");
+  await context.close();
+  await yue.context.close();
+}
+
 /** A figure is published by two people, the data are corrected, the old figure stays at its address. */
 export async function publishing(b, base) {
   const wen = await signedIn(b, base, "wen");
   const yue = await signedIn(b, base, "yue");
-  const day = "2026-10-18";
-  const path = `/en/why/linxi/gangtie:PM2.5:daily-mean:${day}`;
+  const day = (await days(base)).another;
+  const path = `/en/why/${figureOf(day)}`;
   const figure = async () => {
     await wen.page.goto(base + path);
     return [
@@ -212,11 +278,14 @@ export async function publishing(b, base) {
     const k = head.indexOf("PM2.5");
     const csv = ["station,indicator,time,value,unit,flag", ...rows.filter((r) => r[k]).map((r) =>
       `gangtie,PM2.5,${r[1]}T${r[2].padStart(2, "0")}:00+08:00,${(Number(r[k]) + 5).toFixed(1)},ug/m3,`)].join("\n") + "\n";
-    const { upload } = await wen.api("POST", "/api/v1/uploads", Buffer.from(csv), "application/octet-stream");
-    await wen.api("POST", "/api/v1/jobs", { kind: "import", upload, name: "gangtie-recalibrated.csv", city: "linxi", interval: "hour-begin" });
     await wen.page.goto(`${base}/en/desk`);
     await enter(wen.page, wen.page.locator("main a[href$='/jobs']"));
-    await enter(wen.page, wen.page.locator("main tbody a").first());
+    const form = wen.page.locator("form[action$='/jobs/import']");
+    await form.locator("[name=city]").selectOption("linxi");
+    await form.locator("[name=interval]").selectOption("hour-begin");
+    await form.locator("[name=file]").setInputFiles({ name: "gangtie-recalibrated.csv", mimeType: "text/csv", buffer: Buffer.from(csv) });
+    await enter(wen.page, form.locator("button"));
+    that((await text(wen.page)).includes("gangtie-recalibrated.csv"), "the page of the job");
     await wen.page.locator(".verdict", { hasText: "done" }).waitFor({ timeout: 120_000 });
     equal((await violations(wen.page)).join("; "), "", "axe");
   });
@@ -224,7 +293,7 @@ export async function publishing(b, base) {
     const now = await figure();
     equal(Number(now[1]), Number(old[1]) + 5, "value");
     that(now[0] !== old[0], "another figure");
-    await publish(now[0], "Recalibrated on 18 October.");
+    await publish(now[0], "Recalibrated that day.");
     await wen.page.goto(base + path);
     const rows = wen.page.locator("section[aria-labelledby=published] tbody tr");
     equal(await rows.count(), 2, "publications");

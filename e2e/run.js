@@ -6,9 +6,9 @@ import { browser, check, close, counted, server, that } from "./lib.js";
 import * as people from "./people.js";
 import * as pages from "./suites.js";
 
-const { smoke, axe, noScript, parity, asKnown, keyboard, switches, articles } = pages;
+const { smoke, axe, chinese, noScript, parity, asKnown, keyboard, switches, articles } = pages;
 // Those that write come last: the others count what the demonstration has.
-const all = { smoke, axe, noScript, parity, asKnown, keyboard, switches, articles, budget, ...people };
+const all = { smoke, axe, chinese, noScript, parity, asKnown, keyboard, switches, articles, budget, ...people };
 const wanted = process.argv.slice(2);
 const unknown = wanted.filter((w) => !all[w]);
 if (unknown.length) {

@@ -5,13 +5,15 @@
 #
 # Usage: e2e/schemathesis.sh [path of the miyun binary]
 # With MIYUN_URL and MIYUN_KEY set it asks a server that runs already.
-# SCHEMATHESIS_EXAMPLES (20) says how many requests each operation gets from each phase.
+# SCHEMATHESIS_EXAMPLES (20) says how many requests each operation gets from each phase,
+# SCHEMATHESIS_SECONDS how long it may go on for each of the documents (as long as it takes).
 set -euo pipefail
 cd "$(dirname "$0")/.."
 cache="${MIYUN_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/miyun}/schemathesis"
 target="${CARGO_TARGET_DIR:-target}"
 miyun="$(realpath -m "${1:-$target/debug/miyun}")"
 examples="${SCHEMATHESIS_EXAMPLES:-20}"
+seconds="${SCHEMATHESIS_SECONDS:-}"
 skip() { echo "SKIPPED Schemathesis: $1"; exit 0; }
 
 command -v python3 >/dev/null || skip "no python3"
@@ -30,7 +32,7 @@ run() {
             --header "Authorization: Bearer $2" \
             --checks not_a_server_error,status_code_conformance,content_type_conformance \
             --exclude-path-regex '^/api/v1/keys' \
-            --max-examples "$examples" --phases examples,coverage,fuzzing \
+            --max-examples "$examples" ${seconds:+--max-time "$seconds"} --phases examples,coverage,fuzzing \
             --request-timeout 40 --suppress-health-check all --no-color)
     done
     curl -fs "$1/readyz" >/dev/null

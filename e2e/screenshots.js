@@ -2,16 +2,17 @@
 // WebP, so that all of them together stay small.
 import { mkdirSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { CORRECTED, LANGS, browser, paths, server } from "./lib.js";
+import { LANGS, browser, days, figureOf, paths, server } from "./lib.js";
 
 const folder = process.argv[2] ?? new URL("../docs/screenshots", import.meta.url).pathname;
 mkdirSync(folder, { recursive: true });
 const s = await server();
 const b = await browser();
 const { plan, figure } = await paths(s.base);
+const { day, corrected } = await days(s.base);
 const SHOTS = [
-  ["home", "/", {}], ["map", "/map?layer=PM2.5&at=2026-10-15", {}], ["air", "/air", {}], ["why", `/why/${figure}`, {}],
-  ["known", `/why/${CORRECTED}#known`, {}], ["ledger", "/air/ledger", {}], ["rules", "/rules/CN/GB-3095-2026", {}],
+  ["home", "/", {}], ["map", `/map?layer=PM2.5&at=${day}`, {}], ["air", "/air", {}], ["why", `/why/${figure}`, {}],
+  ["known", `/why/${figureOf(corrected)}#known`, {}], ["ledger", "/air/ledger", {}], ["rules", "/rules/CN/GB-3095-2026", {}],
   ["article", `/articles/${plan}`, {}], ["difference", `/articles/${plan}/diff?a=1&b=2`, {}],
   ["devices", "/devices", {}], ["registry", "/registry", {}],
   ["home-dark", "/", { theme: "dark" }], ["home-phone", "/", { phone: true }],

@@ -103,7 +103,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** An article with its current version, or its tombstone. */
+        /** An article with its current version or the one that was shown at a moment, or its tombstone. */
         get: operations["articles_one"];
         put?: never;
         post?: never;
@@ -1455,7 +1455,7 @@ export interface components {
              */
             height: number;
             /**
-             * @description Where it is served, for ever.
+             * @description Where it is served as long as an article uses it, and a day after it was sent.
              * @example /media/0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef
              */
             url: string;
@@ -1546,6 +1546,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description It took too long: ask for less */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description Too many requests from this address: wait a minute */
             429: {
                 headers: {
@@ -1621,6 +1630,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description It took too long: ask for less */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description Too many requests from this address: wait a minute */
             429: {
                 headers: {
@@ -1689,6 +1707,15 @@ export interface operations {
             };
             /** @description No such city, edition or data */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It took too long: ask for less */
+            408: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -1779,6 +1806,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description It took too long: ask for less */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description Too many requests from this address: wait a minute */
             429: {
                 headers: {
@@ -1828,6 +1864,8 @@ export interface operations {
                 measure?: string;
                 /** @description `date` or `relevance`. */
                 order?: string;
+                /** @description As known at this moment: a day or an RFC 3339 time. What was withdrawn since stays away. */
+                known?: string;
                 /** @description What the table comes as. */
                 format?: "json" | "csv" | "parquet";
                 /** @description Page, from 1. */
@@ -1868,6 +1906,15 @@ export interface operations {
             };
             /** @description A parameter cannot be understood */
             400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It took too long: ask for less */
+            408: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -1935,6 +1982,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description It took too long: ask for less */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description The body is too large */
             413: {
                 headers: {
@@ -1966,7 +2022,10 @@ export interface operations {
     };
     articles_one: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description Only what was known at this moment: a day or an RFC 3339 time. */
+                known?: string;
+            };
             header?: never;
             path: {
                 /** @example 01ARZ3NDEKTSV4RRFFQ69G5FAV */
@@ -1985,7 +2044,7 @@ export interface operations {
                     "application/json": Record<string, never>;
                 };
             };
-            /** @description Not understood */
+            /** @description A parameter cannot be understood */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -1994,8 +2053,17 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description No such article */
+            /** @description No such article, or none then */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It took too long: ask for less */
+            408: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2074,6 +2142,15 @@ export interface operations {
             };
             /** @description No such article */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It took too long: ask for less */
+            408: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2177,6 +2254,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description It took too long: ask for less */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description A version waits for its second person */
             409: {
                 headers: {
@@ -2271,6 +2357,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description It took too long: ask for less */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description Too many requests from this address: wait a minute */
             429: {
                 headers: {
@@ -2331,6 +2426,15 @@ export interface operations {
             };
             /** @description No such article */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It took too long: ask for less */
+            408: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2403,6 +2507,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description It took too long: ask for less */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description No open draft */
             409: {
                 headers: {
@@ -2454,6 +2567,15 @@ export interface operations {
             };
             /** @description No such article */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It took too long: ask for less */
+            408: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2523,6 +2645,15 @@ export interface operations {
             };
             /** @description No such article */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It took too long: ask for less */
+            408: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2627,6 +2758,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description It took too long: ask for less */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description Too many requests from this address: wait a minute */
             429: {
                 headers: {
@@ -2667,6 +2807,15 @@ export interface operations {
             };
             /** @description Nobody is signed in */
             401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It took too long: ask for less */
+            408: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2727,6 +2876,15 @@ export interface operations {
             };
             /** @description Not allowed */
             403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It took too long: ask for less */
+            408: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2826,6 +2984,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description It took too long: ask for less */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description Too many requests from this address: wait a minute */
             429: {
                 headers: {
@@ -2892,6 +3059,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description It took too long: ask for less */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description Too many requests from this address: wait a minute */
             429: {
                 headers: {
@@ -2951,6 +3127,15 @@ export interface operations {
             };
             /** @description No such collection of yours */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It took too long: ask for less */
+            408: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -3028,6 +3213,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description It took too long: ask for less */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description Too many requests from this address: wait a minute */
             429: {
                 headers: {
@@ -3059,6 +3253,15 @@ export interface operations {
             };
             /** @description Not understood */
             400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It took too long: ask for less */
+            408: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -3132,6 +3335,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description It took too long: ask for less */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description Too many requests from this address: wait a minute */
             429: {
                 headers: {
@@ -3172,6 +3384,15 @@ export interface operations {
             };
             /** @description A parameter cannot be understood */
             400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It took too long: ask for less */
+            408: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -3246,6 +3467,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description It took too long: ask for less */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description Too many requests from this address: wait a minute */
             429: {
                 headers: {
@@ -3308,6 +3538,15 @@ export interface operations {
             };
             /** @description No such city or upload */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It took too long: ask for less */
+            408: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -3391,6 +3630,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description It took too long: ask for less */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description Too many requests from this address: wait a minute */
             429: {
                 headers: {
@@ -3458,6 +3706,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description It took too long: ask for less */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description It has ended */
             409: {
                 headers: {
@@ -3507,6 +3764,15 @@ export interface operations {
             };
             /** @description Nobody is signed in */
             401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It took too long: ask for less */
+            408: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -3567,6 +3833,15 @@ export interface operations {
             };
             /** @description A key cannot make keys */
             403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It took too long: ask for less */
+            408: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -3657,6 +3932,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description It took too long: ask for less */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description Too many requests from this address: wait a minute */
             429: {
                 headers: {
@@ -3688,6 +3972,15 @@ export interface operations {
             };
             /** @description Not understood */
             400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It took too long: ask for less */
+            408: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -3745,6 +4038,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description It took too long: ask for less */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description Too many requests from this address: wait a minute */
             429: {
                 headers: {
@@ -3779,6 +4081,15 @@ export interface operations {
             };
             /** @description A parameter cannot be understood */
             400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It took too long: ask for less */
+            408: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -3851,6 +4162,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description It took too long: ask for less */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description Too many requests from this address: wait a minute */
             429: {
                 headers: {
@@ -3891,6 +4211,15 @@ export interface operations {
             };
             /** @description Nobody is signed in */
             401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It took too long: ask for less */
+            408: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -3965,6 +4294,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description It took too long: ask for less */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description Too many requests from this address: wait a minute */
             429: {
                 headers: {
@@ -4018,6 +4356,15 @@ export interface operations {
             };
             /** @description Not allowed */
             403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It took too long: ask for less */
+            408: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -4117,6 +4464,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description It took too long: ask for less */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description One's own account */
             409: {
                 headers: {
@@ -4193,6 +4549,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description It took too long: ask for less */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description Too many requests from this address: wait a minute */
             429: {
                 headers: {
@@ -4257,6 +4622,15 @@ export interface operations {
             };
             /** @description No such person */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It took too long: ask for less */
+            408: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -4357,6 +4731,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description It took too long: ask for less */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description Too many requests from this address: wait a minute */
             429: {
                 headers: {
@@ -4411,6 +4794,15 @@ export interface operations {
             };
             /** @description Not allowed */
             403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It took too long: ask for less */
+            408: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -4486,6 +4878,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description It took too long: ask for less */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description Too many requests from this address: wait a minute */
             429: {
                 headers: {
@@ -4538,6 +4939,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description It took too long: ask for less */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description Too many requests from this address: wait a minute */
             429: {
                 headers: {
@@ -4569,6 +4979,15 @@ export interface operations {
             };
             /** @description Not understood */
             400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It took too long: ask for less */
+            408: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -4645,6 +5064,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description It took too long: ask for less */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description Too many requests from this address: wait a minute */
             429: {
                 headers: {
@@ -4706,6 +5134,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description It took too long: ask for less */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description Too many requests from this address: wait a minute */
             429: {
                 headers: {
@@ -4746,6 +5183,15 @@ export interface operations {
             };
             /** @description Nobody is signed in */
             401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It took too long: ask for less */
+            408: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -4815,6 +5261,15 @@ export interface operations {
             };
             /** @description No such figure */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It took too long: ask for less */
+            408: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -4911,6 +5366,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description It took too long: ask for less */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description Decided already, or a second person is needed */
             409: {
                 headers: {
@@ -4995,6 +5459,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description It took too long: ask for less */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description Too many requests from this address: wait a minute */
             429: {
                 headers: {
@@ -5059,6 +5532,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description It took too long: ask for less */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description Too many requests from this address: wait a minute */
             429: {
                 headers: {
@@ -5090,6 +5572,15 @@ export interface operations {
             };
             /** @description Not understood */
             400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It took too long: ask for less */
+            408: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -5149,6 +5640,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description It took too long: ask for less */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description Too many requests from this address: wait a minute */
             429: {
                 headers: {
@@ -5168,6 +5668,8 @@ export interface operations {
                  * @example 扬尘
                  */
                 q: string;
+                /** @description As known at this moment: a day or an RFC 3339 time. */
+                known?: string;
                 /** @description What the table comes as. */
                 format?: "json" | "csv" | "parquet";
                 /** @description Page, from 1. */
@@ -5194,6 +5696,15 @@ export interface operations {
             };
             /** @description A parameter cannot be understood */
             400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It took too long: ask for less */
+            408: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -5252,6 +5763,15 @@ export interface operations {
             };
             /** @description Not allowed */
             403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It took too long: ask for less */
+            408: {
                 headers: {
                     [name: string]: unknown;
                 };

@@ -383,6 +383,14 @@ pub struct ArticleVersion {
     pub digest: String,
 }
 
+impl ArticleVersion {
+    /// True if it had been published by `then`; the latest such version is what was shown then.
+    #[must_use]
+    pub fn shown_by(&self, then: Timestamp) -> bool {
+        self.state == VersionState::Published && self.decided_at.is_some_and(|at| at <= then)
+    }
+}
+
 /// What is left of a withdrawn article.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Tombstone {

@@ -1,5 +1,6 @@
 //! Finding articles: words, filters, facets, snippets.
 
+use jiff::Timestamp;
 use miyun_core::text::Lang;
 use miyun_core::{Date, MeasureId};
 use serde::Serialize;
@@ -7,7 +8,7 @@ use sqlx::AssertSqlSafe;
 
 use crate::article::{Article, LegalStatus};
 use crate::article_write::lang_word;
-use crate::row::R;
+use crate::row::{R, stamp};
 use crate::store::Backend;
 use crate::{ArticleId, Store, StoreError, words};
 
@@ -48,6 +49,9 @@ pub struct ArticleQuery {
     pub until: Option<Date>,
     /// Has a clause that this measure tracks.
     pub measure: Option<MeasureId>,
+    /// As known then: the versions that were shown at that moment; now if `None`. What was withdrawn
+    /// since stays away.
+    pub known: Option<Timestamp>,
     /// Order.
     pub order: Order,
     /// Page, from 1.
@@ -117,6 +121,13 @@ pub struct MeasureLink {
     pub anchor: String,
 }
 
+/// A version that fits, and the language of its text that does.
+struct Found {
+    id: ArticleId,
+    version: u32,
+    lang: Option<Lang>,
+}
+
 /// Most articles that a search looks at.
 const FOUND_MAX: i64 = 10_000;
 
@@ -144,9 +155,21 @@ impl Filter {
     }
 }
 
+/// The versions (`c`) that were shown at a moment.
+fn shown(f: &mut Filter, known: Option<Timestamp>) {
+    match known.map(stamp) {
+        None => f.and("c.shown_until IS NULL", &[]),
+        Some(t) => f.and(
+            "c.shown_from <= ? AND (c.shown_until IS NULL OR c.shown_until > ?)",
+            &[t.clone(), t],
+        ),
+    }
+}
+
 fn filter(q: &ArticleQuery) -> Filter {
     let mut f = Filter::default();
-    let facet = "EXISTS (SELECT 1 FROM article_facet f WHERE f.article = c.article AND f.kind = ? AND (f.value = ? OR f.also = ?))";
+    shown(&mut f, q.known);
+    let facet = "EXISTS (SELECT 1 FROM article_facet f WHERE f.article = c.article AND f.version = c.version AND f.kind = ? AND (f.value = ? OR f.also = ?))";
     let facets = [
         ("region", q.region.clone()),
         ("topic", q.topic.clone()),
@@ -172,7 +195,7 @@ fn filter(q: &ArticleQuery) -> Filter {
     }
     if let Some(m) = &q.measure {
         f.and(
-            "EXISTS (SELECT 1 FROM article_link l WHERE l.article = c.article AND l.measure = ?)",
+            "EXISTS (SELECT 1 FROM article_link l WHERE l.article = c.article AND l.version = c.version AND l.measure = ?)",
             &[m.as_str().to_owned()],
         );
     }
@@ -230,10 +253,13 @@ impl Store {
         let per_page = q.per_page.clamp(1, 100) as usize;
         let start = (q.page.max(1) as usize - 1).saturating_mul(per_page);
         let mut hits = Vec::new();
-        for (id, lang) in found.iter().skip(start).take(per_page) {
-            let Some(article) = self.article(id).await? else {
+        for Found { id, version, lang } in found.iter().skip(start).take(per_page) {
+            let Some(mut article) = self.article(id).await? else {
                 continue;
             };
+            if article.current.as_ref().map(|c| c.version) != Some(*version) {
+                article.current = self.article_version(id, *version).await?;
+            }
             let Some(content) = article.current.as_ref().map(|c| &c.content) else {
                 continue;
             };
@@ -255,35 +281,32 @@ impl Store {
         })
     }
 
-    async fn ids(
-        &self,
-        sql: String,
-        values: &[String],
-    ) -> Result<Vec<(ArticleId, Option<Lang>)>, StoreError> {
+    async fn ids(&self, sql: String, values: &[String]) -> Result<Vec<Found>, StoreError> {
         let mut query = sqlx::query(AssertSqlSafe(sql));
         for v in values {
             query = query.bind(v.clone());
         }
-        let mut out: Vec<(ArticleId, Option<Lang>)> = Vec::new();
+        let mut out = Vec::new();
         let mut seen = std::collections::HashSet::new();
         for row in &query.fetch_all(&self.pool).await? {
-            let r = R("article_current", row);
+            let r = R("article_shown", row);
             let id: ArticleId = r.parse("article")?;
+            let version = u32::try_from(r.int("version")?).unwrap_or(0);
             if seen.insert(id.clone()) {
                 let lang = match r.text("lang")?.as_str() {
                     "zh" => Some(Lang::Zh),
                     "en" => Some(Lang::En),
                     _ => None,
                 };
-                out.push((id, lang));
+                out.push(Found { id, version, lang });
             }
         }
         Ok(out)
     }
 
-    async fn by_date(&self, base: &Filter) -> Result<Vec<(ArticleId, Option<Lang>)>, StoreError> {
+    async fn by_date(&self, base: &Filter) -> Result<Vec<Found>, StoreError> {
         let sql = format!(
-            "SELECT c.article, '' AS lang FROM article_current c WHERE 1 = 1{} \
+            "SELECT c.article, c.version, '' AS lang FROM article_shown c WHERE 1 = 1{} \
              ORDER BY c.released_at DESC, c.article DESC LIMIT {FOUND_MAX}",
             base.sql
         );
@@ -296,7 +319,7 @@ impl Store {
         q: &ArticleQuery,
         phrase: &str,
         terms: &[String],
-    ) -> Result<Vec<(ArticleId, Option<Lang>)>, StoreError> {
+    ) -> Result<Vec<Found>, StoreError> {
         let mut f = base.clone();
         let (from, rank) = match self.backend() {
             Backend::Sqlite => {
@@ -307,8 +330,8 @@ impl Store {
                     .join(" ");
                 f.and("article_words MATCH ?", &[all]);
                 (
-                    "article_words w JOIN article_text t ON t.article = w.article AND t.lang = w.lang \
-                     JOIN article_current c ON c.article = w.article",
+                    "article_words w JOIN article_text t ON t.article = w.article AND t.version = w.version AND t.lang = w.lang \
+                     JOIN article_shown c ON c.article = w.article AND c.version = w.version",
                     "bm25(article_words, 8.0, 1.0), ",
                 )
             }
@@ -320,7 +343,7 @@ impl Store {
                     .join(" & ");
                 f.and("t.words @@ CAST(? AS tsquery)", &[all]);
                 (
-                    "article_text t JOIN article_current c ON c.article = t.article",
+                    "article_text t JOIN article_shown c ON c.article = t.article AND c.version = t.version",
                     "",
                 )
             }
@@ -333,14 +356,14 @@ impl Store {
         base: &Filter,
         q: &ArticleQuery,
         phrase: &str,
-    ) -> Result<Vec<(ArticleId, Option<Lang>)>, StoreError> {
+    ) -> Result<Vec<Found>, StoreError> {
         let mut f = base.clone();
         let pattern = like(phrase);
         f.and(
             "(t.title LIKE ? ESCAPE '\\' OR t.plain LIKE ? ESCAPE '\\')",
             &[pattern.clone(), pattern],
         );
-        let from = "article_text t JOIN article_current c ON c.article = t.article";
+        let from = "article_text t JOIN article_shown c ON c.article = t.article AND c.version = t.version";
         self.ranked(f, from, "", q, phrase).await
     }
 
@@ -352,7 +375,7 @@ impl Store {
         rank: &str,
         q: &ArticleQuery,
         phrase: &str,
-    ) -> Result<Vec<(ArticleId, Option<Lang>)>, StoreError> {
+    ) -> Result<Vec<Found>, StoreError> {
         if let Some(l) = q.lang {
             f.and("t.lang = ?", &[lang_word(l).into()]);
         }
@@ -368,27 +391,28 @@ impl Store {
             }
         };
         let sql = format!(
-            "SELECT c.article AS article, t.lang AS lang FROM {from} WHERE 1 = 1{} ORDER BY {order} LIMIT {FOUND_MAX}",
+            "SELECT c.article AS article, c.version AS version, t.lang AS lang FROM {from} WHERE 1 = 1{} ORDER BY {order} LIMIT {FOUND_MAX}",
             f.sql
         );
         self.ids(sql, &f.values).await
     }
 
-    async fn facets(&self, found: &[(ArticleId, Option<Lang>)]) -> Result<Facets, StoreError> {
-        let ids: std::collections::HashSet<&str> =
-            found.iter().map(|(id, _)| id.as_str()).collect();
+    async fn facets(&self, found: &[Found]) -> Result<Facets, StoreError> {
+        let ids: std::collections::HashMap<&str, u32> =
+            found.iter().map(|f| (f.id.as_str(), f.version)).collect();
         let mut out = Facets::default();
         if ids.is_empty() {
             return Ok(out);
         }
         let rows = sqlx::query(
-            "SELECT article, kind, value, also FROM article_facet WHERE kind <> 'number'",
+            "SELECT article, version, kind, value, also FROM article_facet WHERE kind <> 'number'",
         )
         .fetch_all(&self.pool)
         .await?;
         for row in &rows {
             let r = R("article_facet", row);
-            if !ids.contains(r.text("article")?.as_str()) {
+            let shown = ids.get(r.text("article")?.as_str()).copied();
+            if shown.map(i64::from) != Some(r.int("version")?) {
                 continue;
             }
             let list = match r.text("kind")?.as_str() {
@@ -422,29 +446,36 @@ impl Store {
         Ok(out)
     }
 
-    /// Clauses of published articles that a measure tracks.
+    /// Clauses of published articles that a measure tracks, as known at a moment or now.
     ///
     /// # Errors
     /// [`StoreError`] if the database fails.
     pub async fn links_of_measure(
         &self,
         measure: &MeasureId,
+        known: Option<Timestamp>,
     ) -> Result<Vec<MeasureLink>, StoreError> {
-        let rows = sqlx::query(
-            "SELECT l.article, l.anchor FROM article_link l JOIN article_current c ON c.article = l.article \
-             WHERE l.measure = $1 ORDER BY c.released_at DESC, l.article, l.anchor LIMIT 500",
-        )
-        .bind(measure.as_str())
-        .fetch_all(&self.pool)
-        .await?;
+        let mut f = Filter::default();
+        shown(&mut f, known);
+        f.and("l.measure = ?", &[measure.as_str().to_owned()]);
+        let sql = format!(
+            "SELECT l.article, l.version, l.anchor FROM article_link l \
+             JOIN article_shown c ON c.article = l.article AND c.version = l.version \
+             WHERE 1 = 1{} ORDER BY c.released_at DESC, l.article, l.anchor LIMIT 500",
+            f.sql
+        );
+        let mut query = sqlx::query(AssertSqlSafe(sql));
+        for v in &f.values {
+            query = query.bind(v.clone());
+        }
+        let rows = query.fetch_all(&self.pool).await?;
         let mut out = Vec::with_capacity(rows.len());
         for row in &rows {
             let r = R("article_link", row);
             let id: ArticleId = r.parse("article")?;
             let titles = self
-                .article(&id)
+                .article_version(&id, u32::try_from(r.int("version")?).unwrap_or(0))
                 .await?
-                .and_then(|a| a.current)
                 .map(|v| {
                     v.content
                         .texts

@@ -67,7 +67,8 @@ impl Store {
     /// [`StoreError`] if the database fails.
     pub async fn article_by_number(&self, number: &str) -> Result<Option<ArticleId>, StoreError> {
         let row = sqlx::query(
-            "SELECT article FROM article_facet WHERE kind = 'number' AND value = $1 ORDER BY article LIMIT 1",
+            "SELECT f.article FROM article_facet f JOIN article_shown c ON c.article = f.article AND c.version = f.version \
+             WHERE f.kind = 'number' AND f.value = $1 AND c.shown_until IS NULL ORDER BY f.article LIMIT 1",
         )
         .bind(number.trim().replace('\0', ""))
         .fetch_optional(&self.pool)

@@ -8,10 +8,10 @@ use crate::article::{ArticleContent, ArticleVersion, ContentError, VersionState}
 use crate::article_read::version;
 use crate::row::{R, json, stamp};
 use crate::store::Backend;
-use crate::{ArticleId, PersonId, Store, StoreError, words};
+use crate::{ArticleId, MediaId, PersonId, Store, StoreError, words};
 
 /// A lock for everything that changes an article.
-const LOCK: i64 = 4;
+pub(crate) const ARTICLES: i64 = 4;
 
 impl Store {
     /// Saves content as the open draft of an article, or of a new article if `id` is `None`.
@@ -29,20 +29,14 @@ impl Store {
         at: Timestamp,
     ) -> Result<(ArticleId, u32), StoreError> {
         content.check()?;
-        if let Some(p) = &content.picture
-            && self.renditions(&p.media).await?.is_empty()
-        {
-            return Err(ContentError {
-                field: "picture".into(),
-                reason: "is not stored here: upload it first".into(),
-            }
-            .into());
-        }
         let document = json("article_version", content)?;
         let digest = blake3::hash(document.as_bytes()).to_hex().to_string();
         let note: String = plain(note).chars().take(1_000).collect();
         let mut tx = self.begin().await?;
-        self.serialize(&mut tx, LOCK).await?;
+        self.serialize(&mut tx, ARTICLES).await?;
+        if let Some(p) = &content.picture {
+            must_have(&mut tx, &p.media).await?;
+        }
         let id = match id {
             Some(id) => {
                 must_stand(&mut tx, id).await?;
@@ -151,7 +145,7 @@ impl Store {
         at: Timestamp,
     ) -> Result<(), StoreError> {
         let mut tx = self.begin().await?;
-        self.serialize(&mut tx, LOCK).await?;
+        self.serialize(&mut tx, ARTICLES).await?;
         must_stand(&mut tx, id).await?;
         let proposed = last_version(&mut tx, id)
             .await?
@@ -176,7 +170,7 @@ impl Store {
         .execute(&mut *tx)
         .await?;
         if approve {
-            self.index(&mut tx, &proposed).await?;
+            self.index(&mut tx, &proposed, at).await?;
         }
         tx.commit().await?;
         Ok(())
@@ -198,7 +192,7 @@ impl Store {
             return Err(StoreError::Conflict("say why it is withdrawn".into()));
         }
         let mut tx = self.begin().await?;
-        self.serialize(&mut tx, LOCK).await?;
+        self.serialize(&mut tx, ARTICLES).await?;
         must_stand(&mut tx, id).await?;
         sqlx::query(
             "UPDATE article SET withdrawn_at = $2, withdrawn_by = $3, withdrawn_reason = $4 WHERE id = $1",
@@ -220,7 +214,7 @@ impl Store {
         id: &ArticleId,
     ) -> Result<(), StoreError> {
         let mut all = vec![
-            "DELETE FROM article_current WHERE article = $1",
+            "DELETE FROM article_shown WHERE article = $1",
             "DELETE FROM article_facet WHERE article = $1",
             "DELETE FROM article_link WHERE article = $1",
             "DELETE FROM article_text WHERE article = $1",
@@ -237,27 +231,36 @@ impl Store {
         Ok(())
     }
 
-    /// Spreads a version out for lists, facets and search.
-    pub(crate) async fn index(
+    /// Spreads a version out for lists, facets and search; from `at` on it is the one that is shown.
+    async fn index(
         &self,
         tx: &mut Transaction<'static, Any>,
         v: &ArticleVersion,
+        at: Timestamp,
     ) -> Result<(), StoreError> {
-        let id = v.article.as_str();
-        self.unindex(tx, &v.article).await?;
+        let (id, n) = (v.article.as_str(), i64::from(v.version));
         sqlx::query(
-            "INSERT INTO article_current (article, version, released_at) VALUES ($1, $2, $3)",
+            "UPDATE article_shown SET shown_until = $2 WHERE article = $1 AND shown_until IS NULL",
         )
         .bind(id)
-        .bind(i64::from(v.version))
+        .bind(stamp(at))
+        .execute(&mut **tx)
+        .await?;
+        sqlx::query(
+            "INSERT INTO article_shown (article, version, released_at, shown_from) VALUES ($1, $2, $3, $4)",
+        )
+        .bind(id)
+        .bind(n)
         .bind(stamp(v.content.released_at))
+        .bind(stamp(at))
         .execute(&mut **tx)
         .await?;
         for (kind, value, also) in facets(v) {
             sqlx::query(
-                "INSERT INTO article_facet (article, kind, value, also) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING",
+                "INSERT INTO article_facet (article, version, kind, value, also) VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING",
             )
             .bind(id)
+            .bind(n)
             .bind(kind)
             .bind(value)
             .bind(also)
@@ -266,9 +269,10 @@ impl Store {
         }
         for l in &v.content.links {
             sqlx::query(
-                "INSERT INTO article_link (article, anchor, measure) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
+                "INSERT INTO article_link (article, version, anchor, measure) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING",
             )
             .bind(id)
+            .bind(n)
             .bind(&l.anchor)
             .bind(l.measure.as_str())
             .execute(&mut **tx)
@@ -283,27 +287,30 @@ impl Store {
             let lang = lang_word(t.lang);
             match self.backend() {
                 Backend::Sqlite => {
-                    sqlx::query("INSERT INTO article_text (article, lang, title, plain) VALUES ($1, $2, $3, $4)")
+                    sqlx::query("INSERT INTO article_text (article, version, lang, title, plain) VALUES ($1, $2, $3, $4, $5)")
                         .bind(id)
+                        .bind(n)
                         .bind(lang)
                         .bind(t.title.to_lowercase())
                         .bind(plain.to_lowercase())
                         .execute(&mut **tx)
                         .await?;
-                    sqlx::query("INSERT INTO article_words (title, body, article, lang) VALUES ($1, $2, $3, $4)")
+                    sqlx::query("INSERT INTO article_words (title, body, article, version, lang) VALUES ($1, $2, $3, $4, $5)")
                         .bind(title_words)
                         .bind(body_words)
                         .bind(id)
+                        .bind(n)
                         .bind(lang)
                         .execute(&mut **tx)
                         .await?;
                 }
                 Backend::Postgres => {
                     sqlx::query(
-                        "INSERT INTO article_text (article, lang, title, plain, words) \
-                         VALUES ($1, $2, $3, $4, array_to_tsvector(string_to_array($5, ' ')))",
+                        "INSERT INTO article_text (article, version, lang, title, plain, words) \
+                         VALUES ($1, $2, $3, $4, $5, array_to_tsvector(string_to_array($6, ' ')))",
                     )
                     .bind(id)
+                    .bind(n)
                     .bind(lang)
                     .bind(t.title.to_lowercase())
                     .bind(plain.to_lowercase())
@@ -316,22 +323,28 @@ impl Store {
         Ok(())
     }
 
-    /// Makes lists, facets and search again from the published versions.
+    /// Makes lists, facets and search again from the published versions, and says how many there are.
     ///
     /// # Errors
     /// [`StoreError`] if the database fails.
     pub async fn reindex_articles(&self) -> Result<u64, StoreError> {
         let mut tx = self.begin().await?;
-        self.serialize(&mut tx, LOCK).await?;
+        self.serialize(&mut tx, ARTICLES).await?;
         let rows = sqlx::query(
             "SELECT v.* FROM article_version v JOIN article a ON a.id = v.article \
-             WHERE v.state = 'published' AND a.withdrawn_at IS NULL AND NOT EXISTS (SELECT 1 FROM article_version w \
-             WHERE w.article = v.article AND w.state = 'published' AND w.version > v.version)",
+             WHERE v.state = 'published' AND a.withdrawn_at IS NULL ORDER BY v.article, v.version",
         )
         .fetch_all(&mut *tx)
         .await?;
+        let mut last = None;
         for row in &rows {
-            self.index(&mut tx, &version(row)?).await?;
+            let v = version(row)?;
+            if last.as_ref() != Some(&v.article) {
+                self.unindex(&mut tx, &v.article).await?;
+            }
+            let at = v.decided_at.unwrap_or(v.edited_at);
+            self.index(&mut tx, &v, at).await?;
+            last = Some(v.article);
         }
         tx.commit().await?;
         Ok(rows.len() as u64)
@@ -397,6 +410,24 @@ async fn last_version(
     .fetch_optional(&mut **tx)
     .await?;
     row.as_ref().map(version).transpose()
+}
+
+/// A picture that an article names is stored, and stays while the article names it.
+async fn must_have(
+    tx: &mut Transaction<'static, Any>,
+    picture: &MediaId,
+) -> Result<(), StoreError> {
+    let row = sqlx::query("SELECT id FROM media WHERE id = $1 AND width IS NOT NULL")
+        .bind(picture.as_str())
+        .fetch_optional(&mut **tx)
+        .await?;
+    row.map(|_| ()).ok_or_else(|| {
+        let e = ContentError {
+            field: "picture".into(),
+            reason: "is not stored here: upload it first".into(),
+        };
+        e.into()
+    })
 }
 
 async fn must_stand(tx: &mut Transaction<'static, Any>, id: &ArticleId) -> Result<(), StoreError> {

@@ -1,9 +1,12 @@
 //! Pictures, by the digest of their bytes.
 
+use std::collections::{BTreeSet, HashSet};
+
 use jiff::Timestamp;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use sqlx::Row;
 
+use crate::article_write::ARTICLES;
 use crate::row::{R, stamp};
 use crate::{MediaId, Store, StoreError};
 
@@ -71,7 +74,7 @@ impl Store {
         for r in renditions {
             sqlx::query(
                 "INSERT INTO media (id, content_type, bytes, added_by, added_at, picture, width, height) \
-                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (id) DO NOTHING",
+                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (id) DO UPDATE SET added_at = excluded.added_at",
             )
             .bind(MediaId::of(&r.bytes).as_str())
             .bind(r.content_type)
@@ -118,6 +121,58 @@ impl Store {
         } else {
             Ok(Vec::new())
         }
+    }
+
+    /// Removes the files that no version of a standing article names and that nobody sent since
+    /// `before`: who has just sent one has not saved yet. What was withdrawn is not shown, its picture
+    /// neither. Returns the pictures of which something was removed.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the database fails.
+    pub async fn sweep_media(&self, before: Timestamp) -> Result<BTreeSet<String>, StoreError> {
+        #[derive(Deserialize)]
+        struct Named {
+            picture: Option<File>,
+            #[serde(default)]
+            attachments: Vec<File>,
+        }
+        #[derive(Deserialize)]
+        struct File {
+            media: String,
+        }
+        let mut tx = self.begin().await?;
+        // No draft may begin to name a file while it goes.
+        self.serialize(&mut tx, ARTICLES).await?;
+        let mut named = HashSet::new();
+        let rows = sqlx::query(
+            "SELECT v.content FROM article_version v JOIN article a ON a.id = v.article WHERE a.withdrawn_at IS NULL",
+        )
+        .fetch_all(&mut *tx)
+        .await?;
+        for row in &rows {
+            let n: Named = R("article_version", row).json("content")?;
+            named.extend(n.picture.into_iter().chain(n.attachments).map(|f| f.media));
+        }
+        let rows = sqlx::query(
+            "SELECT id, COALESCE(picture, id) AS picture FROM media WHERE added_at < $1",
+        )
+        .bind(stamp(before))
+        .fetch_all(&mut *tx)
+        .await?;
+        let mut gone = BTreeSet::new();
+        for row in &rows {
+            let r = R("media", row);
+            let (id, picture) = (r.text("id")?, r.text("picture")?);
+            if !named.contains(&id) && !named.contains(&picture) {
+                sqlx::query("DELETE FROM media WHERE id = $1")
+                    .bind(id)
+                    .execute(&mut *tx)
+                    .await?;
+                gone.insert(picture);
+            }
+        }
+        tx.commit().await?;
+        Ok(gone)
     }
 
     /// A stored file.

@@ -154,7 +154,7 @@ impl Store {
     }
 
     async fn must_have_article(&self, article: &ArticleId) -> Result<(), StoreError> {
-        let row = sqlx::query("SELECT 1 AS one FROM article_current WHERE article = $1")
+        let row = sqlx::query("SELECT 1 AS one FROM article_shown WHERE article = $1")
             .bind(article.as_str())
             .fetch_optional(&self.pool)
             .await?;

@@ -27,7 +27,7 @@ pub struct Store {
 }
 
 /// Version, name, text for both; a part that differs follows as SQLite's and PostgreSQL's text.
-const MIGRATIONS: [(i64, &str, &str, &str); 5] = {
+const MIGRATIONS: [(i64, &str, &str, &str); 6] = {
     const PEOPLE: &str = include_str!("../migrations/0001-people.sql");
     const PUBLICATION: &str = include_str!("../migrations/0002-publication.sql");
     const JOBS: &str = include_str!("../migrations/0003-jobs.sql");
@@ -43,6 +43,12 @@ const MIGRATIONS: [(i64, &str, &str, &str); 5] = {
             include_str!("../migrations/0004-search.postgres.sql"),
         ),
         (5, "pictures", PICTURES, PICTURES),
+        (
+            6,
+            "shown",
+            include_str!("../migrations/0006-shown.sqlite.sql"),
+            include_str!("../migrations/0006-shown.postgres.sql"),
+        ),
     ]
 };
 
@@ -115,7 +121,15 @@ impl Store {
         }
         let pool = pool.connect_with(options).await?;
         migrator(backend).run(&pool).await?;
-        Ok(Self { pool, backend })
+        let store = Self { pool, backend };
+        // A migration may have emptied what lists and search are made of.
+        let row = sqlx::query("SELECT COUNT(*) AS n FROM article_shown")
+            .fetch_one(&store.pool)
+            .await?;
+        if crate::row::R("article_shown", &row).int("n")? == 0 {
+            store.reindex_articles().await?;
+        }
+        Ok(store)
     }
 
     /// A store that lives as long as the program, for tests and demonstrations.

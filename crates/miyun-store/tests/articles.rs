@@ -120,7 +120,7 @@ both!(versions_and_tombstone, |store| {
         Some(id.clone())
     );
     let links = store
-        .links_of_measure(&"linxi-sim/1".parse().unwrap())
+        .links_of_measure(&"linxi-sim/1".parse().unwrap(), None)
         .await
         .unwrap();
     assert_eq!(
@@ -182,6 +182,41 @@ both!(versions_and_tombstone, |store| {
         None,
         "the new version has none"
     );
+    // As known then: lists, search, facets and links say what the version of that moment said.
+    let then = async |text: &str, known: Option<i64>| {
+        let q = ArticleQuery {
+            text: Some(text.into()).filter(|t: &String| !t.is_empty()),
+            known: known.map(at),
+            ..ArticleQuery::default()
+        };
+        let page = store.find_articles(&q).await.unwrap();
+        let version = |h: &miyun_store::Hit| h.article.current.as_ref().map_or(0, |v| v.version);
+        page.hits.iter().map(version).collect::<Vec<u32>>()
+    };
+    let all = async |text: &str| {
+        let mut out = Vec::new();
+        for known in [Some(2), Some(3), Some(14), Some(15), None] {
+            out.push(then(text, known).await);
+        }
+        out
+    };
+    for _ in 0..2 {
+        assert_eq!(all("").await, [vec![], vec![1], vec![1], vec![3], vec![3]]);
+        assert_eq!(all("总体要求").await, all("").await);
+        assert_eq!(
+            all("修订").await,
+            [vec![], vec![], vec![], vec![3], vec![3]]
+        );
+        for (known, n) in [(at(14), 1), (at(15), 0)] {
+            let links = store
+                .links_of_measure(&"linxi-sim/1".parse().unwrap(), Some(known))
+                .await
+                .unwrap();
+            assert_eq!(links.len(), n, "known at {known}");
+        }
+        // Made again from the versions, it says the same.
+        assert_eq!(store.reindex_articles().await.unwrap(), 2);
+    }
     // Withdrawn: gone from lists, still reachable, never edited again.
     assert!(
         store
@@ -523,12 +558,74 @@ both!(an_article_shows_only_pictures_that_are_here, |store| {
         .await
         .unwrap();
     store
-        .save_draft(Some(&article), &shown(other, "y"), "", &writer, at(6))
+        .save_draft(
+            Some(&article),
+            &shown(other.clone(), "y"),
+            "",
+            &writer,
+            at(6),
+        )
         .await
         .unwrap();
     let v = store.article_version(&article, 1).await.unwrap().unwrap();
     assert_eq!(v.content.picture.unwrap().media, id);
     assert_eq!(store.media(&id).await.unwrap().unwrap().bytes, b"first");
+    // What a published version or a draft names stays; what a draft named before goes, but not at once.
+    let third = store
+        .put_picture(&[rendition(480, b"third")], "p", at(7))
+        .await
+        .unwrap();
+    store
+        .save_draft(
+            Some(&article),
+            &shown(third.clone(), "z"),
+            "",
+            &writer,
+            at(8),
+        )
+        .await
+        .unwrap();
+    assert!(store.sweep_media(at(5)).await.unwrap().is_empty());
+    let gone = store.sweep_media(at(6)).await.unwrap();
+    assert_eq!(gone.into_iter().collect::<Vec<_>>(), [other.to_string()]);
+    assert!(store.media(&other).await.unwrap().is_none());
+    let c = shown(other, "y");
+    let again = store
+        .save_draft(Some(&article), &c, "", &writer, at(9))
+        .await;
+    assert!(matches!(again, Err(StoreError::Content(_))));
+    // Of a withdrawn article nothing is shown, and nothing is kept.
+    store
+        .withdraw_article(&article, "no longer", &second, at(10))
+        .await
+        .unwrap();
+    assert_eq!(store.sweep_media(at(99)).await.unwrap().len(), 2);
+    for picture in [&id, &third] {
+        assert!(store.media(picture).await.unwrap().is_none());
+    }
+});
+
+both!(a_width_that_is_also_a_picture_stays_with_it, |store| {
+    let (writer, _) = two(&store).await;
+    let wide = [rendition(960, b"wide"), rendition(480, b"narrow")];
+    let wide = store.put_picture(&wide, "p", at(0)).await.unwrap();
+    let narrow = [rendition(480, b"narrow")];
+    let narrow = store.put_picture(&narrow, "p", at(0)).await.unwrap();
+    let mut c = content("t", "b", 0);
+    c.picture = Some(Picture {
+        media: narrow.clone(),
+        caption: Text::new("x", "x"),
+        credit: "c".into(),
+        licence: "CC0".into(),
+        alt: Text::new("a", "a"),
+    });
+    store
+        .save_draft(None, &c, "", &writer, at(1))
+        .await
+        .unwrap();
+    store.sweep_media(at(9)).await.unwrap();
+    assert!(store.media(&wide).await.unwrap().is_none());
+    assert!(store.media(&narrow).await.unwrap().is_some());
 });
 
 both!(content_is_checked, |store| {

@@ -4,7 +4,7 @@
 mod air;
 mod articles;
 pub(crate) mod describe;
-mod keys;
+pub(crate) mod keys;
 mod map;
 pub(crate) mod people;
 mod pictures;
@@ -31,6 +31,8 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::app::Platform;
+use crate::auth::Viewer;
+use crate::problem::Problem;
 
 /// Largest body of a request to the API that is no upload.
 const BODY_LEN_MAX: usize = 2 << 20;
@@ -38,6 +40,41 @@ const BODY_LEN_MAX: usize = 2 << 20;
 const SILENCE_MAX: Duration = Duration::from_secs(20);
 /// Longest upload.
 const UPLOAD_WITHIN: Duration = Duration::from_secs(600);
+
+/// Answers of every operation that not everybody may ask for, in the document.
+#[derive(utoipa::IntoResponses)]
+#[allow(dead_code)]
+enum Denied {
+    /// Nobody is signed in
+    #[response(status = 401)]
+    NotSignedIn(Problem),
+    /// Not allowed
+    #[response(status = 403)]
+    NotAllowed(Problem),
+}
+
+/// What an id of a path names; `what` says it in the answer if it can be none.
+fn named<T: std::str::FromStr>(what: &str, id: &str) -> Result<T, Problem> {
+    id.parse()
+        .map_err(|_| Problem::not_found(format!("there is no such {what}")))
+}
+
+/// Words that somebody gives with a decision, as they are kept.
+fn said(text: &str) -> String {
+    text.chars().filter(|c| *c != '\0').take(2_000).collect()
+}
+
+/// The end of a change that answers nothing: it goes into the audit log.
+async fn done(
+    p: &Platform,
+    v: &Viewer,
+    action: &str,
+    object: &str,
+    detail: &str,
+) -> Result<Response, Problem> {
+    v.audit(p, action, object, detail).await?;
+    Ok(StatusCode::NO_CONTENT.into_response())
+}
 
 #[derive(OpenApi)]
 #[openapi(

@@ -13,10 +13,12 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use jiff::Timestamp;
 use miyun_store::Store;
+use opentelemetry_http::HeaderExtractor;
 use serde::Deserialize;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::limit::RequestBodyLimitLayer;
 use tracing::Instrument;
+use tracing_opentelemetry::OpenTelemetrySpanExt;
 
 use crate::auth::{Limits, Oidc, OidcSettings};
 use crate::jobs::Jobs;
@@ -309,6 +311,12 @@ async fn observe(State(p): Shared, mut request: Request, next: Next) -> Response
         url.path = %path,
         miyun.request = %id,
     );
+    // A caller that traces has said which trace this belongs to (W3C trace context). Without a
+    // collector nobody reads it, and there is no span to set it on.
+    let caller = opentelemetry::global::get_text_map_propagator(|p| {
+        p.extract(&HeaderExtractor(request.headers()))
+    });
+    let _ = span.set_parent(caller);
     let mut response = next.run(request).instrument(span.clone()).await;
     let status = response.status().as_u16();
     span.record("http.response.status_code", status);

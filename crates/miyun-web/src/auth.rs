@@ -29,6 +29,7 @@ pub(crate) fn routes() -> Router<Arc<Platform>> {
         .route("/{lang}/sign-in", get(pages::form).post(pages::sign_in))
         .route("/{lang}/sign-out", post(pages::sign_out))
         .route("/{lang}/account", get(pages::account))
+        .route("/{lang}/account/keys", post(pages::keys))
         .route("/{lang}/account/password", post(pages::change_password))
         .route("/{lang}/proposals", get(review::list).post(review::propose))
         .route("/{lang}/proposals/{id}", post(review::decide))

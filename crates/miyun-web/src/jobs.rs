@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::Router;
+use axum::extract::DefaultBodyLimit;
 use axum::routing::{get, post};
 use miyun_store::{Deed, Job, JobId, StoreError};
 use tokio::runtime::Handle;
@@ -38,6 +39,10 @@ impl Jobs {
 pub(crate) fn routes() -> Router<Arc<Platform>> {
     Router::new()
         .route("/{lang}/jobs", get(pages::list).post(pages::start))
+        .route(
+            "/{lang}/jobs/import",
+            post(pages::import).layer(DefaultBodyLimit::max(crate::auth::FORM_LEN_MAX)),
+        )
         .route("/{lang}/jobs/{id}", get(pages::one))
         .route("/{lang}/jobs/{id}/cancel", post(pages::cancel))
 }
@@ -189,8 +194,10 @@ async fn one(p: Arc<Platform>, job: Job, stopping: Arc<AtomicBool>) {
 /// # Errors
 /// [`StoreError`] as [`run`].
 pub async fn background(p: Arc<Platform>, stop: watch::Receiver<bool>) -> Result<(), StoreError> {
-    let sweep = tokio::spawn(crate::auth::sweep(Arc::clone(&p)));
+    let mut sweeps = tokio::task::JoinSet::new();
+    sweeps.spawn(crate::auth::sweep(Arc::clone(&p)));
+    sweeps.spawn(crate::picture::sweep(Arc::clone(&p)));
     let done = run(p, stop).await;
-    sweep.abort();
+    sweeps.shutdown().await;
     done
 }

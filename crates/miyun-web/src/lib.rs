@@ -12,6 +12,7 @@ pub mod chart;
 pub mod devices;
 pub mod failure;
 pub mod figures;
+mod form;
 pub mod geo;
 pub mod jobs;
 pub mod listen;
@@ -32,6 +33,7 @@ pub mod shell;
 pub mod show;
 pub mod site;
 pub mod terms;
+pub mod words;
 
 /// Target of the spans that a collector of traces gets: requests, what they computed, jobs. Nobody
 /// listens to it unless traces are configured, and then a span costs a comparison.

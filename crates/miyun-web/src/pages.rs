@@ -6,6 +6,7 @@ mod article;
 mod articles;
 mod attention;
 mod desk;
+mod editor;
 mod home;
 pub(crate) mod ledger;
 mod liking;
@@ -92,12 +93,15 @@ pub(crate) fn routes() -> Router<Arc<Site>> {
         .route("/{lang}/desk/collections.json", get(desk::export))
         .route(
             "/{lang}/desk/articles/{id}",
-            get(desk::edit)
-                .post(desk::save)
+            get(editor::edit)
+                .post(editor::save)
                 .layer(DefaultBodyLimit::max(crate::auth::FORM_LEN_MAX)),
         )
-        .route("/{lang}/desk/articles/{id}/decide", post(desk::decide))
-        .route("/{lang}/desk/articles/{id}/withdraw", post(desk::withdraw))
+        .route("/{lang}/desk/articles/{id}/decide", post(editor::decide))
+        .route(
+            "/{lang}/desk/articles/{id}/withdraw",
+            post(editor::withdraw),
+        )
 }
 
 /// A page that was made, or the page that says why not.

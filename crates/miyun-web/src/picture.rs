@@ -5,14 +5,16 @@
 
 use std::io::Cursor;
 use std::sync::OnceLock;
+use std::time::Duration;
 
 use image::codecs::jpeg::JpegEncoder;
 use image::codecs::png::{CompressionType, FilterType as PngFilter, PngEncoder};
 use image::imageops::FilterType;
 use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits};
-use miyun_store::{MediaId, NewRendition, Rendition, Store};
+use miyun_store::{Deed, MediaId, NewRendition, Rendition, Store};
 use tokio::sync::Semaphore;
 
+use crate::app::Platform;
 use crate::problem::{Code, Problem};
 
 /// Largest file in bytes.
@@ -29,6 +31,8 @@ const WIDTHS: [u32; 3] = [1_600, 960, 480];
 const JPEG_QUALITY: u8 = 82;
 /// Pictures that are decoded at one time.
 const AT_ONCE: usize = 2;
+/// How long a picture stays that no article uses: who writes a draft may take a day.
+const UNUSED: Duration = Duration::from_secs(86_400);
 
 /// Why a file is not taken as a picture, and what to do.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -169,6 +173,33 @@ pub(crate) async fn keep(
         Problem::new(code, e.to_string())
     })?;
     Ok(store.put_picture(&renditions, by, at).await?)
+}
+
+/// Removes the pictures that no article uses a day after they were sent; runs as long as the program.
+pub(crate) async fn sweep(p: std::sync::Arc<Platform>) {
+    let mut every = tokio::time::interval(Duration::from_secs(3_600));
+    loop {
+        every.tick().await;
+        let now = p.now();
+        let gone = match p.store.sweep_media(now - UNUSED).await {
+            Ok(gone) => gone,
+            Err(e) => {
+                tracing::warn!(error = %e, "unused pictures were not removed");
+                continue;
+            }
+        };
+        for picture in gone {
+            let deed = Deed {
+                actor: "system",
+                action: "picture-remove",
+                object: &format!("picture/{picture}"),
+                ..Deed::default()
+            };
+            if let Err(e) = p.store.audit(&deed, now).await {
+                tracing::error!(picture, error = %e, "a removal was not recorded");
+            }
+        }
+    }
 }
 
 /// Where a stored file is served.

@@ -127,7 +127,7 @@ pub(crate) fn declared(lang: Lang, ev: &AirEvaluation) -> Markup {
     html! {
         dl.pairs {
             dt { (tr(lang, "依据", "Edition")) }
-            dd { (ev.edition.name) " (" (tr(lang, "法律状态截至", "law as of")) " " (ev.edition.as_of) "): " @for (k, i) in ev.edition.edition.instruments.iter().enumerate() { @if k > 0 { ", " } span.code { (i) } } }
+            dd { (crate::words::word(lang, &ev.edition.name)) " (" (tr(lang, "法律状态截至", "law as of")) " " (ev.edition.as_of) "): " @for (k, i) in ev.edition.edition.instruments.iter().enumerate() { @if k > 0 { ", " } span.code { (i) } } }
             dt { (tr(lang, "功能区类别", "Class of place")) } dd { (ev.edition.edition.class) @if let Some(s) = &ev.edition.edition.stage { ", " (tr(lang, "阶段", "stage")) " " (stage(lang, s)) } }
             @for d in &ev.declared { dt { (tr(lang, "声明", "Declared")) } dd { (say(lang, d)) } }
         }

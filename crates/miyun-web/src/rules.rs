@@ -8,6 +8,7 @@ use miyun_core::{Instrument, Period};
 use crate::said::{clause, stage};
 use crate::shell::tr;
 use crate::show;
+use crate::words::{each, word};
 
 /// The list of instruments: those in force first, then by medium and id.
 #[must_use]
@@ -70,14 +71,14 @@ pub fn instrument(lang: Lang, link: &dyn Fn(&str) -> String, i: &Instrument) -> 
         dl.pairs {
             dt { (tr(lang, "施行期", "In force")) } dd { (period(lang, &i.in_force)) }
             @if let Some(d) = i.issued { dt { (tr(lang, "发布", "Issued")) } dd { (d) } }
-            dt { (tr(lang, "发布机构", "Issuer")) } dd { (i.issuer.join("，")) }
+            dt { (tr(lang, "发布机构", "Issuer")) } dd { @for (k, x) in i.issuer.iter().enumerate() { @if k > 0 { "，" } span lang=[x.is_ascii().then_some("en")] { (x) } } }
             dt { (tr(lang, "适用地区", "Jurisdiction")) } dd { (i.jurisdiction) }
             @for a in &i.adopted { dt { (tr(lang, "提前实施", "Applied earlier")) } dd { (a.jurisdiction) " " (period(lang, &Period { from: Some(a.from), until: None })) } }
             @for s in &i.supersedes { dt { (tr(lang, "代替", "Supersedes")) } dd { a href=(link(&format!("/rules/{s}"))) { (s) } } }
             @if let Some(a) = &i.amends { dt { (tr(lang, "修改", "Amends")) } dd { a href=(link(&format!("/rules/{a}"))) { (a) } } }
             @for s in &i.stages { dt { @if lang == Lang::En { "Stage " } (stage(lang, &s.id)) } dd { (period(lang, &s.period)) } }
             @for b in &i.legal_basis { dt { (tr(lang, "法律依据", "Legal basis")) } dd {
-                (b.law.get(lang)) " " (b.clause) " (" (period(lang, &Period { from: b.from, until: b.until })) ")"
+                (b.law.get(lang)) " " (clause(lang, &b.clause)) " (" (period(lang, &Period { from: b.from, until: b.until })) ")"
                 @if !b.verified { " " (unverified(lang)) }
             } }
         }
@@ -134,14 +135,18 @@ fn body(lang: Lang, i: &Instrument, body: &Body) -> Markup {
             for r in v {
                 let mut need = format!("≥ {}", r.at_least);
                 if let Some(u) = &r.unless {
-                    need.push_str(&format!(" (unless {u})"));
+                    need.push_str(&format!(
+                        " ({} {})",
+                        tr(lang, "除非", "unless"),
+                        word(lang, u)
+                    ));
                 }
                 rows.push(vec![
                     show::indicator(lang, r.indicator.as_str()),
                     show::statistic(lang, r.statistic.as_str()),
                     show::statistic(lang, r.of.as_str()),
                     need,
-                    r.per.clone(),
+                    word(lang, &r.per).to_owned(),
                     mark(lang, r.verified),
                 ]);
             }
@@ -166,7 +171,7 @@ fn body(lang: Lang, i: &Instrument, body: &Body) -> Markup {
                     show::statistic(lang, r.statistic.as_str()),
                     show::statistic(lang, r.of.as_str()),
                     r.percentile.map(|p| p.to_string()).unwrap_or_default(),
-                    r.limit.to_string(),
+                    show::statistic(lang, r.limit.as_str()),
                     r.weight.map(|w| w.to_string()).unwrap_or_default(),
                     mark(lang, r.verified),
                 ]);
@@ -184,10 +189,10 @@ fn body(lang: Lang, i: &Instrument, body: &Body) -> Markup {
         Body::Rounding(r) => {
             for r in r {
                 rows.push(vec![
-                    r.of.clone(),
-                    r.step.clone(),
+                    each(lang, &r.of),
+                    each(lang, &r.step),
                     r.decimals.to_string(),
-                    r.rule.as_str().into(),
+                    word(lang, r.rule.as_str()).to_owned(),
                     mark(lang, r.verified),
                 ]);
             }
@@ -196,14 +201,14 @@ fn body(lang: Lang, i: &Instrument, body: &Body) -> Markup {
         Body::Parameter(p) => {
             for r in p {
                 rows.push(vec![
-                    r.name.clone(),
+                    word(lang, &r.name).to_owned(),
                     r.indicator
                         .as_ref()
-                        .map(ToString::to_string)
+                        .map(|i| show::indicator(lang, i.as_str()))
                         .unwrap_or_default(),
-                    r.value.clone(),
-                    r.unit.clone(),
-                    r.clause.clone(),
+                    each(lang, &r.value),
+                    word(lang, show::unit(lang, &r.unit)).to_owned(),
+                    clause(lang, &r.clause),
                     mark(lang, r.verified),
                 ]);
             }
@@ -211,11 +216,22 @@ fn body(lang: Lang, i: &Instrument, body: &Body) -> Markup {
         }
         Body::Trigger(t) => {
             for r in t {
-                let mut when = format!("{} {} > {} × {} d", r.statistic, r.metric, r.above, r.days);
+                let day = show::unit(lang, "d");
+                let mut when = format!(
+                    "{} {} > {} × {} {day}",
+                    show::statistic(lang, r.statistic.as_str()),
+                    show::indicator(lang, r.metric.as_str()),
+                    r.above,
+                    r.days
+                );
                 if let (Some(a), Some(d)) = (r.with_above, r.with_days) {
-                    when.push_str(&format!(", > {a} × {d} d"));
+                    when.push_str(&format!(", > {a} × {d} {day}"));
                 }
-                rows.push(vec![r.level.clone(), when, mark(lang, r.verified)]);
+                rows.push(vec![
+                    word(lang, &r.level).to_owned(),
+                    when,
+                    mark(lang, r.verified),
+                ]);
             }
             vec!["level", "when", ""]
         }
@@ -223,7 +239,7 @@ fn body(lang: Lang, i: &Instrument, body: &Body) -> Markup {
             for r in c {
                 let ambient = || tr(lang, "实测状态", "as measured").to_owned();
                 rows.push(vec![
-                    r.indicator.to_string(),
+                    show::indicator(lang, r.indicator.as_str()),
                     period(lang, &r.period),
                     r.temperature_k.map_or_else(ambient, |t| format!("{t} K")),
                     r.pressure_hpa.map_or_else(ambient, |p| format!("{p} hPa")),

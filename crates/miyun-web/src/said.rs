@@ -245,6 +245,91 @@ pub fn units(lang: Lang, text: &str) -> String {
     out
 }
 
+/// Words of clauses that stand between numbers, longest first where one holds another.
+const CLAUSES: &[(&str, &str)] = &[
+    ("annual items of assessment", "年评价项目"),
+    ("rounding of values before evaluation", "评价前的修约"),
+    ("recommended levels and interim targets", "推荐值与阶段目标"),
+    (
+        "Article 1242 repeals the Air Law",
+        "第一千二百四十二条废止大气污染防治法",
+    ),
+    ("advice paraphrased from", "建议语转述自"),
+    (
+        "pasture, half-farming half-pasture, silkworm areas",
+        "牧业区、半农半牧区和蚕桑区",
+    ),
+    ("farming and forest areas", "农业和林业区"),
+    ("urban areas", "城市地区"),
+    ("gas + particle", "气态和颗粒态"),
+    ("in PM10", "PM₁₀ 中"),
+    ("(informative)", "（资料性）"),
+    ("levels of warning", "预警分级"),
+    (
+        "use of reductions filed before 2017-03-14",
+        "2017-03-14 前备案减排量的使用",
+    ),
+    ("trusted account list", "可信账户清单"),
+    (
+        "surrender deadlines by compliance year",
+        "各履约年度的清缴期限",
+    ),
+    ("sections 1 and 2(1)", "第一部分和第二部分（一）"),
+    ("section 1 and 2(1)", "第一部分和第二部分（一）"),
+    (
+        "repeal of the rules of 2013 and 2014",
+        "废止 2013 年和 2014 年的规定",
+    ),
+    ("reference values S: class II of", "参考值 S：二级，"),
+    ("published figures such as", "已公布的数值，例如"),
+    (
+        "penalties as explained on 2024-03-14",
+        "2024-03-14 说明的罚则",
+    ),
+    ("offset caps", "抵销上限"),
+    ("no clause", "无条款"),
+    (
+        "methodologies and the day from which they may be used",
+        "方法学及其可用之日",
+    ),
+    ("consignment transfer", "委托划转"),
+    ("composite index: sum of C / S", "综合指数：C / S 之和"),
+    ("compliance codes", "履约代码"),
+    ("carry-over, industry", "结转，工业"),
+    (
+        "carry-over of vintages 2019 to 2024",
+        "2019 至 2024 年度配额的结转",
+    ),
+    ("calculation of the AQI", "AQI 的计算"),
+    ("article 9 and registration review", "第 9 条和登记审核"),
+    (
+        "allowances of 2024 and pre-allocation of 2025",
+        "2024 年配额和 2025 年预分配",
+    ),
+    ("compliance calendar", "履约日历"),
+    ("credit projects", "减排项目"),
+    ("holding limits", "持仓上限"),
+    ("offset use", "抵销的使用"),
+    ("accounts and issuance", "账户与签发"),
+    ("carry-over", "结转"),
+    ("shortfall", "欠缴"),
+    ("transfers", "划转"),
+    ("simulated, after", "模拟，参照"),
+    ("simulated", "模拟"),
+    ("amended", "修改后"),
+    ("with notes", "及注"),
+    ("and notes", "及注"),
+    ("notes", "注"),
+    ("articles", "条款"),
+    ("article", "条款"),
+    ("Article", "条款"),
+    ("section", "部分"),
+    ("Annex", "附录"),
+    (" and ", "、"),
+    (", 第", "，第"),
+    ("; ", "；"),
+];
+
 /// A clause as the law names it, with the words around the numbers in the reader's language:
 /// `4.4 Table 1, p. 3` is `4.4 表 1，第 3 页`.
 #[must_use]
@@ -252,31 +337,33 @@ pub fn clause(lang: Lang, text: &str) -> String {
     if lang == Lang::En {
         return text.to_owned();
     }
-    let mut out = Vec::new();
-    let mut words = text.split(' ').peekable();
-    while let Some(w) = words.next() {
-        let number = words
-            .peek()
-            .and_then(|n| n.strip_suffix(',').or(Some(n)))
-            .filter(|n| {
-                n.bytes()
-                    .next()
-                    .is_some_and(|b| b.is_ascii_digit() || b.is_ascii_uppercase())
-            })
-            .map(str::to_owned);
-        match (w, number) {
-            ("Table", Some(n)) => {
-                let comma = words.next().is_some_and(|x| x.ends_with(','));
-                out.push(format!("表 {n}{}", if comma { "，" } else { "" }));
-            }
-            ("p.", Some(n)) => {
-                let comma = words.next().is_some_and(|x| x.ends_with(','));
-                out.push(format!("第 {n} 页{}", if comma { "，" } else { "" }));
-            }
-            _ => out.push(w.to_owned()),
-        }
+    // The instrument's id comes first and stays as it is.
+    let (id, text) = match text.split_once(", ") {
+        Some((id, rest)) if id.contains('/') => (format!("{id}, "), rest),
+        _ => (String::new(), text),
+    };
+    let mut out = numbered(&numbered(text, "Table ", "表 ", ""), "p. ", "第 ", " 页");
+    for (en, zh) in CLAUSES {
+        out = out.replace(en, zh);
     }
-    out.join(" ").replace("， ", "，")
+    id + &out
+}
+
+/// `p. 3` as `第 3 页`: each number that follows a word, between the two parts of another.
+fn numbered(text: &str, word: &str, before: &str, after: &str) -> String {
+    let mut parts = text.split(word);
+    let mut out = parts.next().unwrap_or("").to_owned();
+    for part in parts {
+        let end = part
+            .find(|c: char| !c.is_ascii_alphanumeric())
+            .unwrap_or(part.len());
+        let (number, rest) = part.split_at(end);
+        let rest = rest
+            .strip_prefix(", ")
+            .map_or_else(|| rest.to_owned(), |r| format!("，{r}"));
+        out.push_str(&format!("{before}{number}{after}{rest}"));
+    }
+    out
 }
 
 #[cfg(test)]
@@ -323,6 +410,25 @@ mod tests {
     }
 
     #[test]
+    fn clauses_of_the_rulebook_are_in_chinese() {
+        for i in miyun_rulebook::Rulebook::embedded().instruments() {
+            for t in &i.tables {
+                let zh = clause(Lang::Zh, &t.clause);
+                let mut words = zh.split(|c: char| !c.is_ascii_alphabetic() && c != '/');
+                let english = words.find(|w| {
+                    w.len() > 2 && !w.contains('/') && w.chars().any(|c| c.is_ascii_lowercase())
+                });
+                // A reference to another instrument stays: CN/11/offset-2014.
+                assert!(
+                    english.is_none() || zh.contains('/'),
+                    "{}: {zh}: add it to CLAUSES",
+                    i.id
+                );
+            }
+        }
+    }
+
+    #[test]
     fn units_and_clauses_read_well() {
         assert_eq!(
             units(Lang::Zh, "0，目标至多 5 d；期间已过 90 %"),
@@ -331,6 +437,16 @@ mod tests {
         assert_eq!(units(Lang::Zh, "目标至多 200 h"), "目标至多 200 小时");
         assert_eq!(clause(Lang::Zh, "4.4 Table 1, p. 3"), "4.4 表 1，第 3 页");
         assert_eq!(clause(Lang::En, "4.4 Table 1, p. 3"), "4.4 Table 1, p. 3");
-        assert_eq!(clause(Lang::Zh, "Article 12"), "Article 12");
+        assert_eq!(
+            clause(
+                Lang::Zh,
+                "CN/HJ-633-2026, 4.2.4 Table 3, p. 3, with notes b and c"
+            ),
+            "CN/HJ-633-2026, 4.2.4 表 3，第 3 页，及注 b、c"
+        );
+        assert_eq!(
+            clause(Lang::Zh, "Annex A (informative): in PM10"),
+            "附录 A （资料性）: PM₁₀ 中"
+        );
     }
 }

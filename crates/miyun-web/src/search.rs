@@ -214,7 +214,11 @@ pub fn find(site: &Site, text: &str) -> Vec<Hit> {
 ///
 /// # Errors
 /// [`StoreError`] if the records do not answer.
-pub async fn articles(site: &Site, text: &str) -> Result<ArticlePage, StoreError> {
+pub async fn articles(
+    site: &Site,
+    text: &str,
+    known: Option<jiff::Timestamp>,
+) -> Result<ArticlePage, StoreError> {
     let text: String = text.trim().chars().take(QUERY_LEN_MAX).collect();
     let (Some(store), false) = (site.store(), text.is_empty()) else {
         return Ok(ArticlePage::default());
@@ -224,6 +228,7 @@ pub async fn articles(site: &Site, text: &str) -> Result<ArticlePage, StoreError
         // Who writes a document number into the box wants that document.
         number: number.then(|| text.clone()),
         text: (!number).then_some(text),
+        known,
         order: Order::Relevance,
         page: 1,
         per_page: HITS_MAX as u32,

@@ -124,6 +124,12 @@ impl View {
         format!("{}{path}{mark}{}", prefix(self.lang), pairs.join("&"))
     }
 
+    /// The moment of knowledge as a time.
+    #[must_use]
+    pub fn known_at(&self) -> Option<jiff::Timestamp> {
+        self.known.as_deref().and_then(|k| k.parse().ok())
+    }
+
     /// Picks a text.
     #[must_use]
     pub fn tr<'a>(&self, zh: &'a str, en: &'a str) -> &'a str {

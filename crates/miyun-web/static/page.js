@@ -43,6 +43,15 @@ if (live && start) {
   start.addEventListener("click", begin);
   if (location.hash.startsWith("#map=")) (globalThis.requestIdleCallback ?? setTimeout)(begin);
 }
+// What streams in begins once the page has been painted.
+const streams = /** @type {HTMLElement | null} */ (document.querySelector("[data-script]"));
+if (streams) {
+  requestAnimationFrame(() => setTimeout(() => {
+    const script = document.createElement("script");
+    script.src = streams.dataset.script ?? "";
+    document.head.append(script);
+  }));
+}
 // Details open for printing.
 addEventListener("beforeprint", () => { for (const d of document.querySelectorAll("details")) d.open = true; });
 // Likes: the button counts at once; without the script the form does the same.

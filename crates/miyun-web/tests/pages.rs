@@ -136,6 +136,53 @@ fn words(html: &str, from: &str, to: &str) -> String {
     out
 }
 
+/// The list, its feeds and an article as known at a moment; what was withdrawn since stays away.
+#[tokio::test(flavor = "multi_thread")]
+async fn articles_are_as_known_then() {
+    let site = ready().await;
+    let hits = |html: &str| html.matches("<h2><a href=\"/zh/articles/").count();
+    for (then, n) in [
+        ("2026-01-08", 0),
+        ("2026-01-10", 1),
+        ("2026-03-05", 2),
+        ("2026-11-30", 3),
+    ] {
+        let (s, list) = text(&site.router, &format!("/zh/articles?known={then}")).await;
+        assert_eq!((s, hits(&list)), (StatusCode::OK, n), "{then}");
+        let moment = format!("known={then}T23%3A59%3A59Z");
+        assert!(
+            n == 0 || list.contains(&moment),
+            "links carry the moment on"
+        );
+        for (feed, mark) in [("feed.atom", "</entry>"), ("feed.json", "\"id\":\"urn:")] {
+            let path = format!("/zh/articles/{feed}?known={then}");
+            let (_, feed) = text(&site.router, &path).await;
+            assert_eq!(feed.matches(mark).count(), n, "{path}: {feed}");
+        }
+    }
+    // The plan's target was tightened in March: search and article say what was said then.
+    let plan = "%E5%B7%A5%E4%BD%9C%E8%AE%A1%E5%88%92";
+    for (then, clauses) in [
+        ("2026-02-01", "条中的 11 条"),
+        ("2026-04-01", "条中的 15 条"),
+    ] {
+        let (_, found) = text(&site.router, &format!("/zh/articles?q={plan}&known={then}")).await;
+        assert!(found.contains(clauses), "{then}: {found}");
+    }
+    let (_, list) = text(
+        &site.router,
+        "/zh/articles?number=%E4%B8%B4%E7%8E%AF%E5%8F%91%E3%80%942026%E3%80%951%20%E5%8F%B7",
+    )
+    .await;
+    let id = list.split("<h2><a href=\"/zh/articles/").nth(1).unwrap();
+    let id = id.split('"').next().unwrap();
+    let (_, old) = text(&site.router, &format!("/zh/articles/{id}?known=2026-02-01")).await;
+    assert!(old.contains("30.0") && !old.contains("29.0"), "{old}");
+    assert!(!old.contains("改了什么"), "no later version is listed");
+    let (s, _) = text(&site.router, &format!("/zh/articles/{id}?known=2026-01-01")).await;
+    assert_eq!(s, StatusCode::NOT_FOUND);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_derivation_is_in_the_readers_language() {
     let ready = ready().await;

@@ -10,6 +10,7 @@ use opentelemetry::trace::TracerProvider as _;
 use opentelemetry_http::{Bytes, HttpClient, HttpError, Request, Response};
 use opentelemetry_otlp::{Protocol, SpanExporter, WithExportConfig, WithHttpConfig};
 use opentelemetry_sdk::Resource;
+use opentelemetry_sdk::propagation::TraceContextPropagator;
 use opentelemetry_sdk::trace::{Sampler, SdkTracerProvider};
 use serde::Deserialize;
 use tokio::runtime::Handle;
@@ -57,6 +58,9 @@ impl Telemetry {
     /// trace if `traces` says where to; otherwise spans cost nothing.
     pub fn begin(format: LogFormat, traces: Option<&Traces>, runtime: &Handle) -> Result<Self> {
         let provider = traces.map(|t| provider(t, runtime)).transpose()?;
+        if provider.is_some() {
+            opentelemetry::global::set_text_map_propagator(TraceContextPropagator::new());
+        }
         let trace = provider.as_ref().map(|p| {
             tracing_opentelemetry::layer()
                 .with_tracer(p.tracer("miyun"))

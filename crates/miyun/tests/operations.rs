@@ -481,11 +481,18 @@ fn traces_reach_a_collector_when_one_is_configured() {
         })
         .unwrap();
     let rest = std::thread::spawn(move || lines.map_while(Result::ok).collect::<Vec<_>>());
-    for path in ["/healthz", "/en/air", "/api/v1/places"] {
+    // The caller of one traces too; another of them says nonsense.
+    let parent = "traceparent: 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01\r\n";
+    let nonsense = "traceparent: 00-zz\r\n";
+    for (path, more) in [
+        ("/healthz", nonsense),
+        ("/en/air", ""),
+        ("/api/v1/places", parent),
+    ] {
         let mut s = TcpStream::connect(&address).unwrap();
         write!(
             s,
-            "GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n"
+            "GET {path} HTTP/1.1\r\nhost: x\r\n{more}connection: close\r\n\r\n"
         )
         .unwrap();
         let mut answer = Vec::new();
@@ -524,6 +531,17 @@ fn traces_reach_a_collector_when_one_is_configured() {
     ] {
         let found = bytes.windows(text.len()).any(|w| w == text.as_bytes());
         assert!(found, "{text} is in no span of {} bytes", bytes.len());
+    }
+    let ids: [(&str, &[u8]); 2] = [
+        (
+            "trace",
+            &0x4bf9_2f35_77b3_4da6_a3ce_929d_0e0e_4736_u128.to_be_bytes(),
+        ),
+        ("span", &0x00f0_67aa_0ba9_02b7_u64.to_be_bytes()),
+    ];
+    for (what, id) in ids {
+        let found = bytes.windows(id.len()).any(|w| w == id);
+        assert!(found, "no span belongs to the caller's {what}");
     }
     // The log has no trace of them.
     assert!(log.contains("/en/air") && !log.contains("otel"), "{log}");

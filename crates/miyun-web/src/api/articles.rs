@@ -11,9 +11,11 @@ use miyun_store::{
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
+use super::map::KnownQuery;
 use super::publish::{Created, DecisionBody, created};
-use super::read::date;
+use super::read::{date, known};
 use super::table::{Body, Cell, Format, Sheet, SheetQuery, Table, json as answer};
+use super::{Denied, done, named, said};
 use crate::app::{Platform, Shared};
 use crate::auth::Viewer;
 use crate::policy::{Area, Op};
@@ -52,6 +54,8 @@ pub(super) struct ListQuery {
     measure: Option<String>,
     /// `date` or `relevance`.
     order: Option<String>,
+    /// As known at this moment: a day or an RFC 3339 time. What was withdrawn since stays away.
+    known: Option<String>,
 }
 
 /// Articles of one answer of the store.
@@ -97,6 +101,7 @@ fn query(q: ListQuery) -> Result<ArticleQuery, Problem> {
             .map(|t| t.parse::<i16>())
             .transpose()
             .map_err(|_| Problem::bad("year: write a year such as 2026"))?,
+        known: known(q.known.as_deref())?,
         page: 1,
         per_page: ARTICLES_PER_PAGE,
     })
@@ -190,8 +195,7 @@ fn row(a: &Article) -> Option<Vec<Cell>> {
 }
 
 fn id(text: &str) -> Result<ArticleId, Problem> {
-    text.parse()
-        .map_err(|_| Problem::not_found("there is no such article"))
+    named("article", text)
 }
 
 async fn get(p: &Platform, text: &str) -> Result<Article, Problem> {
@@ -201,21 +205,26 @@ async fn get(p: &Platform, text: &str) -> Result<Article, Problem> {
         .ok_or_else(|| Problem::not_found("there is no such article"))
 }
 
-/// An article with its current version, or its tombstone.
-#[utoipa::path(get, operation_id = "articles_one", path = "/api/v1/articles/{id}", tag = "articles", params(("id" = String, Path, example = "01ARZ3NDEKTSV4RRFFQ69G5FAV")),
-    responses((status = 200, description = "The article", body = Object), (status = 404, description = "No such article", body = Problem), (status = 410, description = "Withdrawn: the detail says why and when", body = Problem)))]
+/// An article with its current version or the one that was shown at a moment, or its tombstone.
+#[utoipa::path(get, operation_id = "articles_one", path = "/api/v1/articles/{id}", tag = "articles", params(("id" = String, Path, example = "01ARZ3NDEKTSV4RRFFQ69G5FAV"), KnownQuery),
+    responses((status = 200, description = "The article", body = Object), (status = 400, description = "A parameter cannot be understood", body = Problem), (status = 404, description = "No such article, or none then", body = Problem), (status = 410, description = "Withdrawn: the detail says why and when", body = Problem)))]
 pub(super) async fn one(
     State(p): Shared,
     v: Viewer,
     Path(id): Path<String>,
+    Query(q): Query<KnownQuery>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let a = get(&p, &id).await?;
+    let mut a = get(&p, &id).await?;
     if let Some(t) = &a.tombstone {
         return Err(Problem::new(
             Code::Gone,
             format!("withdrawn at {}: {}", t.at, t.reason),
         ));
+    }
+    if let Some(then) = known(q.known.as_deref())? {
+        let all = p.store.article_versions(&a.id).await?;
+        a.current = all.into_iter().find(|x| x.shown_by(then));
     }
     // What nobody published is as good as not there for who may not edit it.
     if a.current.is_none() && !v.may(Op::Write, Area::Articles) {
@@ -261,65 +270,53 @@ pub(super) struct DraftBody {
 
 /// Begins an article as a draft.
 #[utoipa::path(post, operation_id = "articles_create", path = "/api/v1/articles", tag = "articles", request_body = DraftBody, security(("key" = [])),
-    responses((status = 201, description = "Saved", body = Created), (status = 400, description = "Content that may not be stored", body = Problem), (status = 401, description = "Nobody is signed in", body = Problem), (status = 403, description = "Not allowed", body = Problem)))]
+    responses((status = 201, description = "Saved", body = Created), (status = 400, description = "Content that may not be stored", body = Problem), Denied))]
 pub(super) async fn create(
     State(p): Shared,
     v: Viewer,
     Body(b): Body<DraftBody>,
 ) -> Result<Response, Problem> {
-    let user = v.api(Op::Write, Area::Articles)?;
-    clean(&b)?;
-    let (id, n) = p
-        .store
-        .save_draft(None, &b.content, &b.note, &user.id, p.now())
-        .await?;
-    v.audit(
-        &p,
-        "article-draft",
-        &format!("article/{id}"),
-        &format!("version {n}"),
-    )
-    .await?;
+    let id = draft(&p, &v, None, &b).await?;
     Ok(created(id))
 }
 
-fn clean(b: &DraftBody) -> Result<(), Problem> {
+async fn draft(
+    p: &Platform,
+    v: &Viewer,
+    id: Option<&ArticleId>,
+    b: &DraftBody,
+) -> Result<ArticleId, Problem> {
+    let user = v.api(Op::Write, Area::Articles)?;
     let nul = b.note.contains('\0')
         || serde_json::to_string(&b.content).is_ok_and(|t| t.contains("\\u0000"));
     if nul {
         return Err(Problem::bad("a text holds a NUL character"));
     }
-    Ok(())
+    let (id, n) = p
+        .store
+        .save_draft(id, &b.content, &b.note, &user.id, p.now())
+        .await?;
+    let (object, detail) = (format!("article/{id}"), format!("version {n}"));
+    v.audit(p, "article-draft", &object, &detail).await?;
+    Ok(id)
 }
 
 /// Saves the open draft of an article, or opens the next version.
 #[utoipa::path(put, operation_id = "articles_save", path = "/api/v1/articles/{id}/draft", tag = "articles", params(("id" = String, Path)), request_body = DraftBody, security(("key" = [])),
-    responses((status = 204, description = "Saved"), (status = 400, description = "Content that may not be stored", body = Problem), (status = 401, description = "Nobody is signed in", body = Problem), (status = 403, description = "Not allowed", body = Problem), (status = 404, description = "No such article", body = Problem), (status = 409, description = "A version waits for its second person", body = Problem)))]
+    responses((status = 204, description = "Saved"), (status = 400, description = "Content that may not be stored", body = Problem), Denied, (status = 404, description = "No such article", body = Problem), (status = 409, description = "A version waits for its second person", body = Problem)))]
 pub(super) async fn save(
     State(p): Shared,
     v: Viewer,
     Path(text): Path<String>,
     Body(b): Body<DraftBody>,
 ) -> Result<Response, Problem> {
-    let user = v.api(Op::Write, Area::Articles)?;
-    clean(&b)?;
-    let (id, n) = p
-        .store
-        .save_draft(Some(&id(&text)?), &b.content, &b.note, &user.id, p.now())
-        .await?;
-    v.audit(
-        &p,
-        "article-draft",
-        &format!("article/{id}"),
-        &format!("version {n}"),
-    )
-    .await?;
+    draft(&p, &v, Some(&id(&text)?), &b).await?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 
 /// Hands the open draft to a second person.
 #[utoipa::path(post, operation_id = "articles_propose", path = "/api/v1/articles/{id}/proposal", tag = "articles", params(("id" = String, Path)), security(("key" = [])),
-    responses((status = 204, description = "Proposed"), (status = 401, description = "Nobody is signed in", body = Problem), (status = 403, description = "Not allowed", body = Problem), (status = 404, description = "No such article", body = Problem), (status = 409, description = "No open draft", body = Problem)))]
+    responses((status = 204, description = "Proposed"), Denied, (status = 404, description = "No such article", body = Problem), (status = 409, description = "No open draft", body = Problem)))]
 pub(super) async fn propose(
     State(p): Shared,
     v: Viewer,
@@ -328,14 +325,12 @@ pub(super) async fn propose(
     let user = v.api(Op::Propose, Area::Articles)?;
     let id = id(&text)?;
     p.store.propose_article(&id, &user.id, p.now()).await?;
-    v.audit(&p, "article-propose", &format!("article/{id}"), "")
-        .await?;
-    Ok(StatusCode::NO_CONTENT.into_response())
+    done(&p, &v, "article-propose", &format!("article/{id}"), "").await
 }
 
 /// Publishes the proposed version of somebody else, or sends it back.
 #[utoipa::path(post, operation_id = "articles_decide", path = "/api/v1/articles/{id}/decision", tag = "articles", params(("id" = String, Path)), request_body = DecisionBody, security(("key" = [])),
-    responses((status = 204, description = "Decided"), (status = 400, description = "Not understood", body = Problem), (status = 401, description = "Nobody is signed in", body = Problem), (status = 403, description = "Not allowed", body = Problem), (status = 404, description = "No such article", body = Problem), (status = 409, description = "Nothing waits, or a second person is needed", body = Problem)))]
+    responses((status = 204, description = "Decided"), (status = 400, description = "Not understood", body = Problem), Denied, (status = 404, description = "No such article", body = Problem), (status = 409, description = "Nothing waits, or a second person is needed", body = Problem)))]
 pub(super) async fn decide(
     State(p): Shared,
     v: Viewer,
@@ -344,7 +339,7 @@ pub(super) async fn decide(
 ) -> Result<Response, Problem> {
     let user = v.api(Op::Decide, Area::Articles)?;
     let id = id(&text)?;
-    let note: String = b.note.chars().filter(|c| *c != '\0').take(2_000).collect();
+    let note = said(&b.note);
     p.store
         .decide_article(&id, b.approve, &note, &user.id, p.now())
         .await?;
@@ -353,9 +348,8 @@ pub(super) async fn decide(
     } else {
         "article-reject"
     };
-    v.audit(&p, action, &format!("article/{id}"), &note).await?;
     p.site.changed();
-    Ok(StatusCode::NO_CONTENT.into_response())
+    done(&p, &v, action, &format!("article/{id}"), &note).await
 }
 
 /// Why an article is withdrawn.
@@ -369,7 +363,7 @@ pub(super) struct WithdrawBody {
 
 /// Withdraws an article; a tombstone with the reason stays.
 #[utoipa::path(post, operation_id = "articles_withdraw", path = "/api/v1/articles/{id}/withdrawal", tag = "articles", params(("id" = String, Path)), request_body = WithdrawBody, security(("key" = [])),
-    responses((status = 204, description = "Withdrawn"), (status = 400, description = "Not understood", body = Problem), (status = 401, description = "Nobody is signed in", body = Problem), (status = 403, description = "Not allowed", body = Problem), (status = 404, description = "No such article", body = Problem), (status = 409, description = "Withdrawn before, or no reason", body = Problem)))]
+    responses((status = 204, description = "Withdrawn"), (status = 400, description = "Not understood", body = Problem), Denied, (status = 404, description = "No such article", body = Problem), (status = 409, description = "Withdrawn before, or no reason", body = Problem)))]
 pub(super) async fn withdraw(
     State(p): Shared,
     v: Viewer,
@@ -378,19 +372,19 @@ pub(super) async fn withdraw(
 ) -> Result<Response, Problem> {
     let user = v.api(Op::Decide, Area::Articles)?;
     let id = id(&text)?;
-    let reason: String = b
-        .reason
-        .chars()
-        .filter(|c| *c != '\0')
-        .take(2_000)
-        .collect();
+    let reason = said(&b.reason);
     p.store
         .withdraw_article(&id, &reason, &user.id, p.now())
         .await?;
-    v.audit(&p, "article-withdraw", &format!("article/{id}"), &reason)
-        .await?;
     p.site.changed();
-    Ok(StatusCode::NO_CONTENT.into_response())
+    done(
+        &p,
+        &v,
+        "article-withdraw",
+        &format!("article/{id}"),
+        &reason,
+    )
+    .await
 }
 
 /// Likes.
@@ -418,7 +412,7 @@ async fn likes(
 
 /// Likes an article; again is the same as once.
 #[utoipa::path(put, operation_id = "articles_like", path = "/api/v1/articles/{id}/like", tag = "articles", params(("id" = String, Path)), security(("key" = [])),
-    responses((status = 200, description = "Liked", body = Likes), (status = 401, description = "Nobody is signed in", body = Problem), (status = 403, description = "Not allowed", body = Problem), (status = 404, description = "No such article", body = Problem)))]
+    responses((status = 200, description = "Liked", body = Likes), Denied, (status = 404, description = "No such article", body = Problem)))]
 pub(super) async fn like(
     State(p): Shared,
     v: Viewer,
@@ -433,7 +427,7 @@ pub(super) async fn like(
 
 /// Takes a like back.
 #[utoipa::path(delete, operation_id = "articles_unlike", path = "/api/v1/articles/{id}/like", tag = "articles", params(("id" = String, Path)), security(("key" = [])),
-    responses((status = 200, description = "Not liked", body = Likes), (status = 401, description = "Nobody is signed in", body = Problem), (status = 403, description = "Not allowed", body = Problem), (status = 404, description = "No such article", body = Problem)))]
+    responses((status = 200, description = "Not liked", body = Likes), Denied, (status = 404, description = "No such article", body = Problem)))]
 pub(super) async fn unlike(
     State(p): Shared,
     v: Viewer,
@@ -472,7 +466,7 @@ const COLLECTIONS_MAX: usize = 200;
 
 /// Makes a collection.
 #[utoipa::path(post, operation_id = "articles_create_collection", path = "/api/v1/collections", tag = "articles", request_body = CollectionBody, security(("key" = [])),
-    responses((status = 201, description = "Made", body = Created), (status = 400, description = "Not understood", body = Problem), (status = 401, description = "Nobody is signed in", body = Problem), (status = 403, description = "Not allowed", body = Problem), (status = 409, description = "No title, or too many collections", body = Problem)))]
+    responses((status = 201, description = "Made", body = Created), (status = 400, description = "Not understood", body = Problem), Denied, (status = 409, description = "No title, or too many collections", body = Problem)))]
 pub(super) async fn create_collection(
     State(p): Shared,
     v: Viewer,
@@ -492,13 +486,12 @@ pub(super) async fn create_collection(
 }
 
 fn collection(text: &str) -> Result<CollectionId, Problem> {
-    text.parse()
-        .map_err(|_| Problem::not_found("there is no such collection"))
+    named("collection", text)
 }
 
 /// Removes a collection.
 #[utoipa::path(delete, operation_id = "articles_delete_collection", path = "/api/v1/collections/{id}", tag = "articles", params(("id" = String, Path)), security(("key" = [])),
-    responses((status = 204, description = "Removed"), (status = 401, description = "Nobody is signed in", body = Problem), (status = 403, description = "Not allowed", body = Problem), (status = 404, description = "No such collection of yours", body = Problem)))]
+    responses((status = 204, description = "Removed"), Denied, (status = 404, description = "No such collection of yours", body = Problem)))]
 pub(super) async fn delete_collection(
     State(p): Shared,
     v: Viewer,
@@ -513,7 +506,7 @@ pub(super) async fn delete_collection(
 
 /// Puts an article into a collection.
 #[utoipa::path(put, operation_id = "articles_collect", path = "/api/v1/collections/{id}/{article}", tag = "articles", params(("id" = String, Path), ("article" = String, Path)), security(("key" = [])),
-    responses((status = 204, description = "There"), (status = 401, description = "Nobody is signed in", body = Problem), (status = 403, description = "Not allowed", body = Problem), (status = 404, description = "No such collection of yours, or no such article", body = Problem)))]
+    responses((status = 204, description = "There"), Denied, (status = 404, description = "No such collection of yours, or no such article", body = Problem)))]
 pub(super) async fn collect(
     State(p): Shared,
     v: Viewer,
@@ -528,7 +521,7 @@ pub(super) async fn collect(
 
 /// Takes an article out of a collection.
 #[utoipa::path(delete, operation_id = "articles_uncollect", path = "/api/v1/collections/{id}/{article}", tag = "articles", params(("id" = String, Path), ("article" = String, Path)), security(("key" = [])),
-    responses((status = 204, description = "Not there"), (status = 401, description = "Nobody is signed in", body = Problem), (status = 403, description = "Not allowed", body = Problem), (status = 404, description = "No such collection of yours", body = Problem)))]
+    responses((status = 204, description = "Not there"), Denied, (status = 404, description = "No such collection of yours", body = Problem)))]
 pub(super) async fn uncollect(
     State(p): Shared,
     v: Viewer,

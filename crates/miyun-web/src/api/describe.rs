@@ -19,6 +19,7 @@ pub(super) const PLATFORM: House = House {
     problem: "#/components/schemas/Problem",
     refusals: &[
         ("400", "Not understood"),
+        ("408", "It took too long: ask for less"),
         ("429", "Too many requests from this address: wait a minute"),
     ],
     forms: &["text/csv", "application/vnd.apache.parquet"],

@@ -9,8 +9,9 @@ use miyun_store::{KeyId, NewKey};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::named;
 use super::table::{Body, json as answer};
-use crate::app::Shared;
+use crate::app::{Platform, Shared};
 use crate::auth::{Via, Viewer, session_digest};
 use crate::policy::KEY_SCOPES;
 use crate::problem::{Code, Problem};
@@ -56,22 +57,22 @@ pub(super) async fn keys(
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({"name": "nightly export", "scopes": ["read"], "days": 90}))]
-pub(super) struct KeyBody {
+pub(crate) struct KeyBody {
     /// What it is for.
-    name: String,
+    pub name: String,
     /// `read`, `write`, `manage`: never more than its owner may.
-    scopes: Vec<String>,
+    pub scopes: Vec<String>,
     /// Days until it ends, at most 366.
     #[schema(minimum = 1, maximum = 366)]
-    days: u32,
+    pub days: u32,
 }
 
 /// A new key. The secret is shown once.
 #[derive(Debug, Serialize, ToSchema)]
-pub(super) struct NewKeyDocument {
+pub(crate) struct NewKeyDocument {
     id: String,
     /// Send it as `Authorization: Bearer …`.
-    secret: String,
+    pub secret: String,
     expires_at: String,
 }
 
@@ -85,6 +86,13 @@ pub(super) async fn create_key(
     v: Viewer,
     Body(b): Body<KeyBody>,
 ) -> Result<Response, Problem> {
+    let made = make(&p, &v, &b).await?;
+    let head = [(header::CACHE_CONTROL, "no-store")];
+    Ok((StatusCode::CREATED, head, Json(made)).into_response())
+}
+
+/// Makes a key for the viewer.
+pub(crate) async fn make(p: &Platform, v: &Viewer, b: &KeyBody) -> Result<NewKeyDocument, Problem> {
     let user = v.user_api()?;
     if !matches!(v.via, Via::Session(_)) {
         return Err(Problem::new(
@@ -138,19 +146,13 @@ pub(super) async fn create_key(
         expires_at,
     };
     let id = p.store.add_key(new, at).await?;
-    v.audit(&p, "key-create", &format!("key/{id}"), &b.scopes.join(" "))
+    v.audit(p, "key-create", &format!("key/{id}"), &b.scopes.join(" "))
         .await?;
-    let made = NewKeyDocument {
+    Ok(NewKeyDocument {
         id: id.to_string(),
         secret,
         expires_at: expires_at.to_string(),
-    };
-    Ok((
-        StatusCode::CREATED,
-        [(header::CACHE_CONTROL, "no-store")],
-        Json(made),
-    )
-        .into_response())
+    })
 }
 
 /// Revokes a key of one's own.
@@ -161,11 +163,14 @@ pub(super) async fn revoke_key(
     v: Viewer,
     Path(text): Path<String>,
 ) -> Result<Response, Problem> {
-    let user = v.user_api()?;
-    let id: KeyId = text
-        .parse()
-        .map_err(|_| Problem::not_found("there is no such key of yours"))?;
-    p.store.revoke_key(&user.id, &id, p.now()).await?;
-    v.audit(&p, "key-revoke", &format!("key/{id}"), "").await?;
+    revoke(&p, &v, &text).await?;
     Ok(StatusCode::NO_CONTENT.into_response())
+}
+
+/// Revokes a key of the viewer.
+pub(crate) async fn revoke(p: &Platform, v: &Viewer, id: &str) -> Result<(), Problem> {
+    let user = v.user_api()?;
+    let id: KeyId = named("key of yours", id)?;
+    p.store.revoke_key(&user.id, &id, p.now()).await?;
+    v.audit(p, "key-revoke", &format!("key/{id}"), "").await
 }

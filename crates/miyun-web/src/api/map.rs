@@ -145,7 +145,7 @@ pub(super) async fn stations(
 #[into_params(parameter_in = Query)]
 pub(super) struct KnownQuery {
     /// Only what was known at this moment: a day or an RFC 3339 time.
-    known: Option<String>,
+    pub(super) known: Option<String>,
 }
 
 /// Outlets with a place and how they stand; none where no gateway runs.

@@ -10,6 +10,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::publish::{Created, created};
 use super::table::{Body, Format, Listed, Page, json as answer};
+use super::{Denied, done, named};
 use crate::app::{Platform, Shared};
 use crate::auth::{Via, Viewer, password};
 use crate::policy::{Area, Op};
@@ -97,7 +98,7 @@ fn person_document(x: &Person) -> PersonDocument {
 
 /// Everyone with an account, for administrators.
 #[utoipa::path(get, operation_id = "people_list", path = "/api/v1/people", tag = "people", params(Page), security(("key" = [])),
-    responses((status = 200, description = "People", body = Listed<PersonDocument>), (status = 400, description = "A parameter cannot be understood", body = Problem), (status = 401, description = "Nobody is signed in", body = Problem), (status = 403, description = "Not allowed", body = Problem)))]
+    responses((status = 200, description = "People", body = Listed<PersonDocument>), (status = 400, description = "A parameter cannot be understood", body = Problem), Denied))]
 pub(super) async fn list(
     State(p): Shared,
     v: Viewer,
@@ -131,7 +132,7 @@ pub(crate) struct PersonBody {
 
 /// Adds a person without roles.
 #[utoipa::path(post, operation_id = "people_create", path = "/api/v1/people", tag = "people", request_body = PersonBody, security(("key" = [])),
-    responses((status = 201, description = "Added", body = Created), (status = 400, description = "Not understood", body = Problem), (status = 401, description = "Nobody is signed in", body = Problem), (status = 403, description = "Not allowed", body = Problem), (status = 409, description = "The login is taken or badly formed", body = Problem)))]
+    responses((status = 201, description = "Added", body = Created), (status = 400, description = "Not understood", body = Problem), Denied, (status = 409, description = "The login is taken or badly formed", body = Problem)))]
 pub(super) async fn create(
     State(p): Shared,
     v: Viewer,
@@ -163,13 +164,12 @@ pub(crate) async fn add(p: &Platform, v: &Viewer, b: PersonBody) -> Result<Perso
 }
 
 fn person(text: &str) -> Result<PersonId, Problem> {
-    text.parse()
-        .map_err(|_| Problem::not_found("there is no such person"))
+    named("person", text)
 }
 
 /// Closes an account: sessions end, keys are revoked, deeds stay.
 #[utoipa::path(delete, operation_id = "people_disable", path = "/api/v1/people/{id}", tag = "people", params(("id" = String, Path)), security(("key" = [])),
-    responses((status = 204, description = "Closed"), (status = 401, description = "Nobody is signed in", body = Problem), (status = 403, description = "Not allowed", body = Problem), (status = 404, description = "No such person", body = Problem), (status = 409, description = "One's own account", body = Problem)))]
+    responses((status = 204, description = "Closed"), Denied, (status = 404, description = "No such person", body = Problem), (status = 409, description = "One's own account", body = Problem)))]
 pub(super) async fn disable(
     State(p): Shared,
     v: Viewer,
@@ -184,14 +184,12 @@ pub(super) async fn disable(
         ));
     }
     p.store.disable_person(&id, p.now()).await?;
-    v.audit(&p, "person-close", &format!("person/{id}"), "")
-        .await?;
-    Ok(StatusCode::NO_CONTENT.into_response())
+    done(&p, &v, "person-close", &format!("person/{id}"), "").await
 }
 
 /// Every role that a person has or had: one's own, or anybody's for administrators.
 #[utoipa::path(get, operation_id = "people_grants", path = "/api/v1/people/{id}/roles", tag = "people", params(("id" = String, Path)), security(("key" = [])),
-    responses((status = 200, description = "Roles", body = Vec<GrantDocument>), (status = 401, description = "Nobody is signed in", body = Problem), (status = 403, description = "Not allowed", body = Problem), (status = 404, description = "No such person", body = Problem)))]
+    responses((status = 200, description = "Roles", body = Vec<GrantDocument>), Denied, (status = 404, description = "No such person", body = Problem)))]
 pub(super) async fn grants(
     State(p): Shared,
     v: Viewer,
@@ -240,7 +238,7 @@ fn time(name: &str, t: Option<&str>) -> Result<Option<Timestamp>, Problem> {
 
 /// Gives a person a role.
 #[utoipa::path(post, operation_id = "people_grant", path = "/api/v1/people/{id}/roles", tag = "people", params(("id" = String, Path)), request_body = GrantBody, security(("key" = [])),
-    responses((status = 201, description = "Given", body = Created), (status = 400, description = "Not understood", body = Problem), (status = 401, description = "Nobody is signed in", body = Problem), (status = 403, description = "Not allowed", body = Problem), (status = 404, description = "No such person", body = Problem), (status = 409, description = "A scope is missing, or a second person is needed", body = Problem)))]
+    responses((status = 201, description = "Given", body = Created), (status = 400, description = "Not understood", body = Problem), Denied, (status = 404, description = "No such person", body = Problem), (status = 409, description = "A scope is missing, or a second person is needed", body = Problem)))]
 pub(super) async fn grant(
     State(p): Shared,
     v: Viewer,
@@ -296,7 +294,7 @@ pub(crate) async fn give(
 
 /// Takes a role back; that it was held stays on record.
 #[utoipa::path(delete, operation_id = "people_revoke", path = "/api/v1/people/{id}/roles/{grant}", tag = "people", params(("id" = String, Path), ("grant" = String, Path)), security(("key" = [])),
-    responses((status = 204, description = "Taken back"), (status = 401, description = "Nobody is signed in", body = Problem), (status = 403, description = "Not allowed", body = Problem), (status = 404, description = "No such role in force", body = Problem)))]
+    responses((status = 204, description = "Taken back"), Denied, (status = 404, description = "No such role in force", body = Problem)))]
 pub(super) async fn revoke(
     State(p): Shared,
     v: Viewer,
@@ -310,9 +308,7 @@ pub(super) async fn revoke(
 pub(crate) async fn take(p: &Platform, v: &Viewer, text: &str, grant: &str) -> Result<(), Problem> {
     let user = v.api(Op::Manage, Area::Admin)?;
     let id = person(text)?;
-    let grant: GrantId = grant
-        .parse()
-        .map_err(|_| Problem::not_found("there is no such role in force"))?;
+    let grant: GrantId = named("role in force", grant)?;
     p.store
         .revoke_role(&id, &grant, user.id.as_str(), p.now())
         .await?;
@@ -362,7 +358,7 @@ pub(super) struct AuditDocument {
 
 /// The audit log, newest first, for administrators.
 #[utoipa::path(get, operation_id = "people_audit", path = "/api/v1/audit", tag = "people", params(AuditParams), security(("key" = [])),
-    responses((status = 200, description = "Entries", body = Vec<AuditDocument>), (status = 400, description = "A parameter cannot be understood", body = Problem), (status = 401, description = "Nobody is signed in", body = Problem), (status = 403, description = "Not allowed", body = Problem)))]
+    responses((status = 200, description = "Entries", body = Vec<AuditDocument>), (status = 400, description = "A parameter cannot be understood", body = Problem), Denied))]
 pub(super) async fn audit(
     State(p): Shared,
     v: Viewer,

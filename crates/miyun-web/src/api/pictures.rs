@@ -10,6 +10,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::table::json as answer;
+use super::{Denied, named};
 use crate::app::{Platform, Shared};
 use crate::auth::Viewer;
 use crate::picture;
@@ -28,7 +29,7 @@ pub(super) struct PictureDocument {
 /// A picture in one width.
 #[derive(Debug, Serialize, ToSchema)]
 struct Width {
-    /// Where it is served, for ever.
+    /// Where it is served as long as an article uses it, and a day after it was sent.
     #[schema(example = "/media/0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef")]
     url: String,
     /// `image/jpeg` or `image/png`.
@@ -59,7 +60,7 @@ async fn document(p: &Platform, id: &MediaId) -> Result<PictureDocument, Problem
 /// Stores a picture for an article. PNG, JPEG or WebP of at most 8 MiB and 24 million pixels; what
 /// is kept is made from the pixels alone, without place, camera or comments.
 #[utoipa::path(post, operation_id = "pictures_create", path = "/api/v1/pictures", tag = "articles", request_body(content = Vec<u8>, content_type = "application/octet-stream", description = "The bytes of the file"), security(("key" = [])),
-    responses((status = 201, description = "Stored", body = PictureDocument), (status = 400, description = "The picture is damaged", body = Problem), (status = 401, description = "Nobody is signed in", body = Problem), (status = 403, description = "Not allowed", body = Problem), (status = 413, description = "Too many bytes or pixels", body = Problem), (status = 415, description = "Not PNG, JPEG or WebP", body = Problem)))]
+    responses((status = 201, description = "Stored", body = PictureDocument), (status = 400, description = "The picture is damaged", body = Problem), Denied, (status = 413, description = "Too many bytes or pixels", body = Problem), (status = 415, description = "Not PNG, JPEG or WebP", body = Problem)))]
 pub(super) async fn create(State(p): Shared, v: Viewer, file: Bytes) -> Result<Response, Problem> {
     let user = v.api(Op::Write, Area::Articles)?;
     let id = picture::keep(&p.store, file, user.id.as_str(), p.now()).await?;
@@ -75,8 +76,6 @@ pub(super) async fn one(
     Path(id): Path<String>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let id: MediaId = id
-        .parse()
-        .map_err(|_| Problem::not_found("there is no such picture"))?;
+    let id: MediaId = named("picture", &id)?;
     answer(&document(&p, &id).await?, &headers)
 }

@@ -16,6 +16,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::read::{away, known, period};
 use super::table::{Body, Cell, Rows, Sheet, SheetQuery, Table, json as answer};
+use super::{Denied, said};
 use crate::app::{Platform, Shared};
 use crate::auth::Viewer;
 use crate::policy::{Area, Op};
@@ -260,7 +261,7 @@ pub(super) fn created(id: impl ToString) -> Response {
 
 /// Proposes what a second person decides.
 #[utoipa::path(post, operation_id = "publish_propose", path = "/api/v1/proposals", tag = "figures", request_body = NewProposalBody, security(("key" = [])),
-    responses((status = 201, description = "Proposed", body = Created), (status = 400, description = "Not understood", body = Problem), (status = 401, description = "Nobody is signed in", body = Problem), (status = 403, description = "Not allowed", body = Problem), (status = 404, description = "No such figure", body = Problem)))]
+    responses((status = 201, description = "Proposed", body = Created), (status = 400, description = "Not understood", body = Problem), Denied, (status = 404, description = "No such figure", body = Problem)))]
 pub(super) async fn propose(
     State(p): Shared,
     v: Viewer,
@@ -385,7 +386,7 @@ pub(super) struct DecisionBody {
 
 /// Decides a proposal of somebody else; what was approved takes effect at once.
 #[utoipa::path(post, operation_id = "publish_decide", path = "/api/v1/proposals/{id}/decision", tag = "figures", params(("id" = String, Path)), request_body = DecisionBody, security(("key" = [])),
-    responses((status = 200, description = "Decided", body = ProposalDocument), (status = 400, description = "Not understood", body = Problem), (status = 401, description = "Nobody is signed in", body = Problem), (status = 403, description = "Not allowed", body = Problem), (status = 404, description = "No such proposal", body = Problem), (status = 409, description = "Decided already, or a second person is needed", body = Problem)))]
+    responses((status = 200, description = "Decided", body = ProposalDocument), (status = 400, description = "Not understood", body = Problem), Denied, (status = 404, description = "No such proposal", body = Problem), (status = 409, description = "Decided already, or a second person is needed", body = Problem)))]
 pub(super) async fn decide(
     State(p): Shared,
     v: Viewer,
@@ -415,7 +416,7 @@ pub(crate) async fn settle(
     } else {
         (Decision::Rejected, Effect::None)
     };
-    let note: String = note.chars().filter(|c| *c != '\0').take(2_000).collect();
+    let note = said(note);
     let decided = p
         .store
         .decide(&id, decision, &effect, &user.id, &note, p.now())

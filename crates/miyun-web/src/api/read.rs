@@ -186,6 +186,8 @@ pub(super) struct SearchQuery {
     /// Words, Chinese or English; Chinese is segmented.
     #[param(example = "扬尘", max_length = 120)]
     q: String,
+    /// As known at this moment: a day or an RFC 3339 time.
+    known: Option<String>,
 }
 
 /// Measures, rules, places, articles and terms that hold what is asked, best first in each kind.
@@ -196,7 +198,7 @@ pub(super) async fn search(
     Query(q): Query<SearchQuery>,
     sheet: Sheet,
 ) -> Result<Response, Problem> {
-    let found = search::articles(&p.site, &q.q).await?;
+    let found = search::articles(&p.site, &q.q, known(q.known.as_deref())?).await?;
     let mut hits = away(move || Ok(search::find(&p.site, &q.q))).await?;
     hits.extend(search::as_hits(&found));
     let rows = Kind::ALL

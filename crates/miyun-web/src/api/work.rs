@@ -18,6 +18,7 @@ use utoipa::openapi::{ContentBuilder, ResponseBuilder};
 
 use super::read::period;
 use super::table::{Body, Format, Listed, Page, json as answer};
+use super::{Denied, named};
 use crate::app::{Platform, Shared};
 use crate::auth::Viewer;
 use crate::policy::{Area, Op};
@@ -215,7 +216,7 @@ pub(crate) fn checked(p: &Platform, new: NewJob) -> Result<JobKind, Problem> {
 
 /// Begins long work.
 #[utoipa::path(post, operation_id = "work_start", path = "/api/v1/jobs", tag = "jobs", request_body = NewJob, security(("key" = [])),
-    responses((status = 202, description = "Queued; the Location header names the job", body = JobDocument), (status = 400, description = "Not understood", body = Problem), (status = 401, description = "Nobody is signed in", body = Problem), (status = 403, description = "Not allowed", body = Problem), (status = 404, description = "No such city or upload", body = Problem)))]
+    responses((status = 202, description = "Queued; the Location header names the job", body = JobDocument), (status = 400, description = "Not understood", body = Problem), Denied, (status = 404, description = "No such city or upload", body = Problem)))]
 pub(super) async fn start(
     State(p): Shared,
     v: Viewer,
@@ -254,7 +255,7 @@ pub(crate) fn may_see(v: &Viewer, j: &Job) -> bool {
 
 /// Jobs, newest first.
 #[utoipa::path(get, operation_id = "work_list", path = "/api/v1/jobs", tag = "jobs", params(Page), security(("key" = [])),
-    responses((status = 200, description = "Jobs", body = Listed<JobDocument>), (status = 400, description = "A parameter cannot be understood", body = Problem), (status = 401, description = "Nobody is signed in", body = Problem), (status = 403, description = "Not allowed", body = Problem)))]
+    responses((status = 200, description = "Jobs", body = Listed<JobDocument>), (status = 400, description = "A parameter cannot be understood", body = Problem), Denied))]
 pub(super) async fn list(
     State(p): Shared,
     v: Viewer,
@@ -278,14 +279,13 @@ pub(super) async fn list(
 
 async fn get(p: &Platform, v: &Viewer, text: &str) -> Result<Job, Problem> {
     v.user_api()?;
-    let none = || Problem::not_found("there is no such job");
-    let id: JobId = text.parse().map_err(|_| none())?;
+    let id: JobId = named("job", text)?;
     // Somebody else's job is as good as none.
     p.store
         .job(&id)
         .await?
         .filter(|j| may_see(v, j))
-        .ok_or_else(none)
+        .ok_or_else(|| Problem::not_found("there is no such job"))
 }
 
 /// A job: how far it is, and what came of it.
@@ -302,7 +302,7 @@ pub(super) async fn one(
 
 /// Asks a job to stop: at once if it waits, at its next step if it runs.
 #[utoipa::path(delete, operation_id = "work_cancel", path = "/api/v1/jobs/{id}", tag = "jobs", params(("id" = String, Path)), security(("key" = [])),
-    responses((status = 202, description = "Asked", body = JobDocument), (status = 401, description = "Nobody is signed in", body = Problem), (status = 403, description = "Not allowed", body = Problem), (status = 404, description = "No such job", body = Problem), (status = 409, description = "It has ended", body = Problem)))]
+    responses((status = 202, description = "Asked", body = JobDocument), Denied, (status = 404, description = "No such job", body = Problem), (status = 409, description = "It has ended", body = Problem)))]
 pub(super) async fn cancel(
     State(p): Shared,
     v: Viewer,
@@ -367,6 +367,13 @@ pub(super) async fn upload(
     v: Viewer,
     body: Bytes,
 ) -> Result<Response, Problem> {
+    let bytes = body.len() as u64;
+    let upload = spooled(&p, &v, body).await?.to_string();
+    Ok((StatusCode::CREATED, Json(Upload { upload, bytes })).into_response())
+}
+
+/// Stores a file if the viewer may.
+pub(crate) async fn spooled(p: &Platform, v: &Viewer, body: Bytes) -> Result<MediaId, Problem> {
     v.api(Op::Write, Area::Data)?;
     if body.is_empty() {
         return Err(Problem::bad(
@@ -400,14 +407,7 @@ pub(super) async fn upload(
         Ok(id)
     })
     .await?;
-    v.audit(&p, "upload", &format!("upload/{id}"), &bytes.to_string())
+    v.audit(p, "upload", &format!("upload/{id}"), &bytes.to_string())
         .await?;
-    Ok((
-        StatusCode::CREATED,
-        Json(Upload {
-            upload: id.to_string(),
-            bytes,
-        }),
-    )
-        .into_response())
+    Ok(id)
 }

@@ -78,6 +78,10 @@ struct Head {
     topics: &'static [&'static str],
 }
 
+fn moment(text: &str) -> Timestamp {
+    text.parse().unwrap_or(Timestamp::UNIX_EPOCH)
+}
+
 fn content(head: &Head, zh: &str, en: &str, links: &[(&str, &str)]) -> ArticleContent {
     let text = |lang, title: &str, summary: &str, body: &str, status| ArticleText {
         lang,
@@ -109,7 +113,7 @@ fn content(head: &Head, zh: &str, en: &str, links: &[(&str, &str)]) -> ArticleCo
             "Linxi bureau of ecology (simulated)",
         ),
         publisher: Text::new("临汐市人民政府（模拟）", "Government of Linxi (simulated)"),
-        released_at: head.released.parse().unwrap_or(Timestamp::UNIX_EPOCH),
+        released_at: moment(head.released),
         issued_on: head.released.get(..10).and_then(|d| d.parse().ok()),
         effective_from: None,
         effective_until: None,
@@ -134,7 +138,12 @@ fn content(head: &Head, zh: &str, en: &str, links: &[(&str, &str)]) -> ArticleCo
     }
 }
 
-/// Puts the articles into a store that has none; returns how many were put.
+/// When the plan was changed and when the early report was withdrawn.
+const PLAN_CHANGED: &str = "2026-03-20T02:00:00Z";
+const EARLY_WITHDRAWN: &str = "2026-11-22T09:00:00Z";
+
+/// Puts the articles into a store that has none, each published when it was released, so that one can
+/// look back; nothing is published later than `at`. Returns how many were put.
 ///
 /// # Errors
 /// [`StoreError`] if the records refuse one.
@@ -152,12 +161,14 @@ pub async fn fill(store: &Store, at: Timestamp) -> Result<u32, StoreError> {
         return Ok(0);
     }
     let (editor, chief) = persons(store, at).await?;
-    let publish = async |id: Option<&ArticleId>, c: &ArticleContent, note: &str| {
-        let (id, _) = store.save_draft(id, c, note, &editor, at).await?;
-        store.propose_article(&id, &editor, at).await?;
-        store.decide_article(&id, true, "", &chief, at).await?;
-        Ok::<ArticleId, StoreError>(id)
-    };
+    let publish =
+        async |id: Option<&ArticleId>, c: &ArticleContent, note: &str, then: Timestamp| {
+            let at = then.min(at);
+            let (id, _) = store.save_draft(id, c, note, &editor, at).await?;
+            store.propose_article(&id, &editor, at).await?;
+            store.decide_article(&id, true, "", &chief, at).await?;
+            Ok::<ArticleId, StoreError>(id)
+        };
     let widths = crate::picture::prepare(PICTURE)
         .map_err(|e| StoreError::Conflict(format!("the picture of the plan: {e}")))?;
     let media = store.put_picture(&widths, editor.as_str(), at).await?;
@@ -202,11 +213,11 @@ pub async fn fill(store: &Store, at: Timestamp) -> Result<u32, StoreError> {
             "Drawing: a city before hills, a river in front.",
         ),
     });
-    let id = publish(None, &first, "").await?;
+    let id = publish(None, &first, "", first.released_at).await?;
     let mut second = content(&plan, PLAN.0, PLAN.1, &PLAN_LINKS);
     second.picture = first.picture.clone();
     second.released_at = first.released_at;
-    publish(Some(&id), &second, "PM2.5 目标由 30.0 收紧到 29.0，新增数据公开的要求。 / The target of PM2.5 goes from 30.0 to 29.0; publication of data is added.").await?;
+    publish(Some(&id), &second, "PM2.5 目标由 30.0 收紧到 29.0，新增数据公开的要求。 / The target of PM2.5 goes from 30.0 to 29.0; publication of data is added.", moment(PLAN_CHANGED)).await?;
     let autumn = Head {
         title: (
             "秋季空气质量通报：一台仪器的订正",
@@ -222,7 +233,8 @@ pub async fn fill(store: &Store, at: Timestamp) -> Result<u32, StoreError> {
         topics: &["air"],
     };
     let links = [("s1.1", "2.1"), ("s2.1", "2.6"), ("s2.2", "2.4")];
-    publish(None, &content(&autumn, AUTUMN.0, AUTUMN.1, &links), "").await?;
+    let c = content(&autumn, AUTUMN.0, AUTUMN.1, &links);
+    publish(None, &c, "", c.released_at).await?;
     let data = Head {
         title: (
             "关于公开环境数据的通知",
@@ -237,12 +249,8 @@ pub async fn fill(store: &Store, at: Timestamp) -> Result<u32, StoreError> {
         status: LegalStatus::InForce,
         topics: &["governance"],
     };
-    publish(
-        None,
-        &content(&data, DATA.0, DATA.1, &[("s0.2", "0.1"), ("s0.4", "0.1")]),
-        "",
-    )
-    .await?;
+    let c = content(&data, DATA.0, DATA.1, &[("s0.2", "0.1"), ("s0.4", "0.1")]);
+    publish(None, &c, "", c.released_at).await?;
     let early = Head {
         title: ("十月空气质量快报", "Quick report of October's air"),
         summary: (
@@ -258,13 +266,14 @@ pub async fn fill(store: &Store, at: Timestamp) -> Result<u32, StoreError> {
         "十月细颗粒物高于去年同月。",
         "Fine particles in October were above those of last October.",
     );
-    let gone = publish(None, &content(&early, text.0, text.1, &[]), "").await?;
+    let c = content(&early, text.0, text.1, &[]);
+    let gone = publish(None, &c, "", c.released_at).await?;
     store
         .withdraw_article(
             &gone,
             "依据的仪器读数已经订正，见 11 月 22 日通报。 / The readings it rests on were corrected; see the report of 22 November.",
             &chief,
-            at,
+            moment(EARLY_WITHDRAWN).min(at),
         )
         .await?;
     Ok(4)

@@ -14,6 +14,7 @@ use crate::app::{Platform, Shared};
 use crate::policy::{Area, Op};
 use crate::problem::Problem;
 use crate::shell::{View, page};
+use crate::words::word;
 
 /// People on one page.
 const PEOPLE_MAX: u32 = 500;
@@ -58,6 +59,14 @@ async fn show(
         .audit_entries(&query)
         .await
         .map_err(|e| v.broken(&e))?;
+    // People by their login, everybody else by the word that is kept.
+    let who = |actor: &str| {
+        let person = rows.iter().find(|(x, _)| x.id.as_str() == actor);
+        person.map_or_else(
+            || word(view.lang, actor).to_owned(),
+            |(x, _)| x.login.clone(),
+        )
+    };
     let token = html! { input type="hidden" name="csrf" value=(v.csrf); };
     let body = html! {
         h1 { (view.tr("管理", "Administration")) }
@@ -68,25 +77,25 @@ async fn show(
             thead { tr { th scope="col" { (view.tr("用户名", "Login")) } th scope="col" { (view.tr("姓名", "Name")) } th scope="col" { (view.tr("角色", "Roles")) } th scope="col" { (view.tr("授予角色", "Give a role")) } } }
             tbody { @for (x, grants) in &rows { tr {
                 th scope="row" { (x.login) @if x.disabled_at.is_some() { " " span.soft { (view.tr("（已关闭）", "(closed)")) } } }
-                td { (x.name) }
+                td lang="" { (x.name) }
                 td { @for g in grants {
                     form.inline method="post" action=(view.link("/admin/roles")) { (token)
                         input type="hidden" name="person" value=(x.id); input type="hidden" name="take" value=(g.id);
-                        (g.role) @if !g.scope.is_empty() { " (" (g.scope) ")" } " "
-                        button aria-label=(format!("{} {} {}", view.tr("收回", "Take back"), g.role, x.login)) { (view.tr("收回", "Take back")) }
+                        (word(view.lang, g.role.as_str())) @if !g.scope.is_empty() { " (" (g.scope) ")" } " "
+                        button aria-label=(format!("{} {} {}", view.tr("收回", "Take back"), word(view.lang, g.role.as_str()), x.login)) { (view.tr("收回", "Take back")) }
                     }
                 } }
                 td { @if x.disabled_at.is_none() {
                     form.inline method="post" action=(view.link("/admin/roles")) { (token)
                         input type="hidden" name="person" value=(x.id);
-                        select name="role" aria-label=(format!("{} {}", view.tr("角色", "Role"), x.login)) { @for r in Role::ALL.into_iter().filter(|r| *r != Role::Admin) { option value=(r) { (r) } } } " "
+                        select name="role" aria-label=(format!("{} {}", view.tr("角色", "Role"), x.login)) { @for r in Role::ALL.into_iter().filter(|r| *r != Role::Admin) { option value=(r) { (word(view.lang, r.as_str())) } } } " "
                         input name="scope" aria-label=(format!("{} {}", view.tr("范围", "Scope"), x.login)) placeholder=(view.tr("范围", "scope")) size="12"; " "
                         button { (view.tr("授予", "Give")) }
                     }
                 } }
             } } }
         } }
-        p.soft { (view.tr("管理员须由两人任命：POST /api/v1/proposals。", "An administrator is made by two people: POST /api/v1/proposals.")) }
+        p.soft { (view.tr("管理员须由两人任命：", "An administrator is made by two people: ")) a href=(view.link("/proposals")) { (view.tr("提请任命", "propose one")) } }
         h2 { (view.tr("新增人员", "Add a person")) }
         form method="post" action=(view.link("/admin/people")) { (token)
             p { label { (view.tr("用户名", "Login")) br; input name="login" required autocomplete="off"; } }
@@ -97,7 +106,7 @@ async fn show(
         h2 { (view.tr("审计日志", "Audit log")) }
         div.scroll tabindex="0" { table {
             thead { tr { th.n scope="col" { "#" } th scope="col" { (view.tr("时间", "Time")) } th scope="col" { (view.tr("何人", "Who")) } th scope="col" { (view.tr("何事", "What")) } th scope="col" { (view.tr("对象", "On what")) } th scope="col" { (view.tr("地址", "Address")) } } }
-            tbody { @for e in &log { tr { td.n { (e.seq) } td { (e.at.strftime("%Y-%m-%d %H:%M:%S").to_string()) } td.code { (e.actor) } td { (e.action) } td.code { (e.object) " " span.soft { (e.detail) } } td { (e.address) } } } }
+            tbody { @for e in &log { tr { td.n { (e.seq) } td { (e.at.strftime("%Y-%m-%d %H:%M:%S").to_string()) } td { (who(&e.actor)) } td { (word(view.lang, &e.action)) } td.code { (e.object) " " span.soft { (e.detail) } } td { (e.address) } } } }
         } }
     };
     let text = page(view, view.tr("管理", "Administration"), false, body).into_string();

@@ -14,9 +14,13 @@ use serde::Deserialize;
 use super::guard::{cookie, cookie_name, csrf_token, new_secret, same, session_digest};
 use super::password::{self, PASSWORD_LEN_MIN};
 use super::viewer::{Refused, Via, Viewer};
+use crate::api::keys::{self, KeyBody};
 use crate::app::{Platform, Shared};
+use crate::policy::KEY_SCOPES;
 use crate::problem::Code;
+use crate::server::Params;
 use crate::shell::{View, encode, page};
+use crate::words::word;
 
 /// Cookie of a browser that looks at the sign-in form; its token guards the form.
 const FORM_COOKIE: &str = "miyun_form";
@@ -295,7 +299,7 @@ async fn show_account(
         dl {
             dt { (view.tr("用户名", "Login")) } dd { (person.login) }
             dt { (view.tr("角色", "Roles")) }
-            dd { @if grants.is_empty() { (view.tr("读者", "reader")) } @for g in &grants { (g.role) @if !g.scope.is_empty() { " (" (g.scope) ")" } " " } }
+            dd { @if grants.is_empty() { (view.tr("读者", "reader")) } @for g in &grants { (word(view.lang, g.role.as_str())) @if !g.scope.is_empty() { " (" (g.scope) ")" } " " } }
         }
         form method="post" action=(view.link("/sign-out")) { input type="hidden" name="csrf" value=(v.csrf); button { (view.tr("退出登录", "Sign out")) } }
         @if person.password.is_some() {
@@ -312,10 +316,19 @@ async fn show_account(
             }
         }
         h2 { (view.tr("API 密钥", "API keys")) }
-        p.soft { (view.tr("密钥由 POST /api/v1/keys 生成，由 DELETE 撤销。", "Keys are made with POST /api/v1/keys and revoked with DELETE.")) }
+        form.inline method="post" action=(view.link("/account/keys")) {
+            input type="hidden" name="csrf" value=(v.csrf);
+            label { (view.tr("用途", "For")) " " input name="name" maxlength="100" required; } " "
+            @for s in KEY_SCOPES { label { input type="checkbox" name=(s) value="1" checked[s == "read"]; " " (word(view.lang, s)) } " " }
+            label { (view.tr("有效天数", "Days")) " " input type="number" name="days" min="1" max="366" value="90" required; } " "
+            button { (view.tr("生成密钥", "Make a key")) }
+        }
         @if !keys.is_empty() { div.scroll tabindex="0" { table {
             thead { tr { th scope="col" { (view.tr("用途", "For")) } th scope="col" { (view.tr("范围", "Scopes")) } th scope="col" { (view.tr("到期", "Ends")) } th scope="col" { (view.tr("状态", "State")) } } }
-            tbody { @for k in &keys { tr { th scope="row" { (k.name) } td { (k.scopes.join(" ")) } td { (k.expires_at.strftime("%Y-%m-%d").to_string()) } td { @if k.revoked_at.is_some() { (view.tr("已撤销", "revoked")) } @else { (view.tr("有效", "in force")) } } } } }
+            tbody { @for k in &keys { tr { th scope="row" { (k.name) } td { @for s in &k.scopes { (word(view.lang, s)) " " } } td { (k.expires_at.strftime("%Y-%m-%d").to_string()) } td { @if k.revoked_at.is_some() { (view.tr("已撤销", "revoked")) } @else {
+                (view.tr("有效", "in force")) " "
+                form.inline method="post" action=(view.link("/account/keys")) { input type="hidden" name="csrf" value=(v.csrf); button name="revoke" value=(k.id) aria-label=(format!("{} {}", view.tr("撤销", "Revoke"), k.name)) { (view.tr("撤销", "Revoke")) } }
+            } } } } }
         } } }
     };
     let text = page(view, &person.name, false, body).into_string();
@@ -325,6 +338,38 @@ async fn show_account(
         Html(text),
     )
         .into_response()
+}
+
+/// Makes an API key, which is shown this once, or revokes one.
+pub(super) async fn keys(
+    State(p): Shared,
+    view: View,
+    v: Viewer,
+    Form(f): Form<Params>,
+) -> Result<Response, Refused> {
+    let user = v.signed_in()?;
+    let done = match f.get("revoke") {
+        Some(id) => keys::revoke(&p, &v, id)
+            .await
+            .map(|()| view.tr("密钥已撤销。", "The key was revoked.").to_owned()),
+        None => {
+            let scopes = KEY_SCOPES.into_iter().filter(|s| f.contains_key(*s));
+            let body = KeyBody {
+                name: f.get("name").cloned().unwrap_or_default(),
+                scopes: scopes.map(str::to_owned).collect(),
+                days: f.get("days").and_then(|d| d.parse().ok()).unwrap_or(0),
+            };
+            let words = view.tr("新密钥，只显示这一次：", "The new key, shown this once: ");
+            keys::make(&p, &v, &body)
+                .await
+                .map(|k| format!("{words}{}", k.secret))
+        }
+    };
+    let said = match done {
+        Ok(words) => (true, words),
+        Err(problem) => (false, problem.detail),
+    };
+    Ok(show_account(&p, &view, &v, user.id.clone(), Some(said)).await)
 }
 
 #[derive(Deserialize)]

@@ -17,6 +17,7 @@ use crate::failure::Failure;
 use crate::outlets::{Outlet, Standing};
 use crate::shell::{View, encode, page, tr};
 use crate::show;
+use crate::words::{each, word};
 
 type Shared = State<Arc<Hub>>;
 
@@ -46,8 +47,7 @@ fn shown(v: &View, hub: &Hub, title: &str, body: Markup) -> Response {
     // The past does not change while one looks.
     let live = v.known.is_none();
     let body = html! {
-        div data-live=[live.then(|| format!("/live/devices?lang={}", tr(v.lang, "zh", "en")))] { (body) }
-        @if live { script src="/static/devices.js" defer {} }
+        div data-live=[live.then(|| format!("/live/devices?lang={}", tr(v.lang, "zh", "en")))] data-script=[live.then_some("/static/devices.js")] { (body) }
     };
     Html(page(v, title, hub.simulated, body).into_string()).into_response()
 }
@@ -254,7 +254,7 @@ pub(super) async fn device(
         }
         h2 { (tr(l, "登记的属性", "What is registered")) }
         div.scroll tabindex="0" { table { (head(l, &[("属性", "Property", false), ("值", "Value", false), ("自", "From", false), ("谁", "Who", false)]))
-            tbody { @for (p, values) in &d.properties { @for x in values.iter().rev() { tr { th scope="row" { (p) } td { @if matches!(p, Property::Key | Property::Password) { "•••" } @else { (x.value) } } td { @if x.from_ms > 0 { (time(&hub, x.from_ms / 1_000)) } @else { (tr(l, "一开始", "the beginning")) } } td { (x.by) } } } } } } }
+            tbody { @for (p, values) in &d.properties { @for x in values.iter().rev() { tr { th scope="row" { (each(l, &p.to_string())) } td { @if matches!(p, Property::Key | Property::Password) { "•••" } @else { (word(l, &x.value)) } } td { @if x.from_ms > 0 { (time(&hub, x.from_ms / 1_000)) } @else { (tr(l, "一开始", "the beginning")) } } td { (word(l, &x.by)) } } } } } } }
         h2 { (tr(l, "最新数据", "Latest values")) }
         div.scroll data-part="values" tabindex="0" { table { (head(l, &[("因子", "Factor", false), ("项", "Item", false), ("时段", "Span", false), ("值", "Value", true), ("单位", "Unit", false), ("标记", "Flag", false), ("时间", "Time", false)]))
             tbody { @for ((code, attribute, span), x) in &s.values {

@@ -11,12 +11,14 @@ use miyun_store::{Job, JobId, JobKind, JobState};
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::api::work::{NewJob, checked, may_see, queue};
+use crate::api::work::{NewJob, checked, may_see, queue, spooled};
 use crate::app::{Platform, Shared};
 use crate::auth::{Refused, Viewer};
+use crate::form::Sent;
 use crate::policy::{Area, Op};
 use crate::problem::{Code, Problem};
 use crate::shell::{View, page};
+use crate::words::word as word_of;
 
 fn word(lang: Lang, s: JobState) -> (&'static str, &'static str) {
     let (class, zh, en) = match s {
@@ -84,9 +86,11 @@ fn show_list(p: &Platform, view: &View, v: &Viewer, all: &[Job], wrong: Option<&
         .filter(|s| s.kind == SubjectKind::City)
         .collect();
     let year = p.site.today().year() - 1;
-    let common = html! {
+    let city = html! {
         input type="hidden" name="csrf" value=(v.csrf);
         label { (view.tr("城市", "City")) " " select name="city" { @for c in &cities { option value=(c.id) { (c.name.get(lang)) } } } } " "
+    };
+    let common = html! { (city)
         label { (view.tr("时段", "Period")) " " input name="period" value=(year) required; } " "
     };
     let editions = |field: &str, first: &str| -> Markup {
@@ -109,6 +113,15 @@ fn show_list(p: &Platform, view: &View, v: &Viewer, all: &[Job], wrong: Option<&
                 label { (view.tr("到", "To")) " " (editions("to", "")) } " "
                 button name="kind" value="replay" { (view.tr("重算", "Replay")) }
             }
+            form.inline method="post" enctype="multipart/form-data" action=(view.link("/jobs/import")) { (city)
+                label { (view.tr("文件", "File")) " " input type="file" name="file" accept=".csv,.gz,.parquet" required; } " "
+                label { (view.tr("时标", "Labels")) " " select name="interval" {
+                    option value="" { (view.tr("文件自己说明", "the file says")) }
+                    @for i in ["hour-begin", "hour-end"] { option value=(i) { (word_of(lang, i)) } }
+                } } " "
+                button { (view.tr("导入", "Import")) }
+            }
+            p.soft { (view.tr("CSV、CSV.gz 或 Parquet，至多 8 MiB；更大的文件用 POST /api/v1/uploads。", "CSV, CSV.gz or Parquet of at most 8 MiB; larger ones with POST /api/v1/uploads.")) }
         }
         @if all.is_empty() { p { (view.tr("还没有任务。", "No jobs yet.")) } } @else {
             div.scroll tabindex="0" { table {
@@ -170,11 +183,46 @@ pub(super) async fn start(
         let what = checked(&p, new)?;
         queue(&p, &v, &what).await
     };
-    match begun.await {
+    after(&p, &view, &v, begun.await).await
+}
+
+/// Begins the import of a file that came with the form.
+pub(super) async fn import(
+    State(p): Shared,
+    view: View,
+    v: Viewer,
+    Sent { mut fields, file }: Sent,
+) -> Result<Response, Refused> {
+    v.require(Op::Write, Area::Data)?;
+    let mut field = |k: &str| fields.remove(k).unwrap_or_default();
+    let (city, interval) = (field("city"), field("interval"));
+    let begun = async {
+        let none = view.tr("没有选择文件。", "No file was chosen.");
+        let (name, bytes) = file.ok_or_else(|| Problem::bad(none))?;
+        let new = NewJob::Import {
+            upload: spooled(&p, &v, bytes).await?.to_string(),
+            name,
+            city,
+            interval: Some(interval),
+        };
+        let what = checked(&p, new)?;
+        queue(&p, &v, &what).await
+    };
+    after(&p, &view, &v, begun.await).await
+}
+
+/// To the page of the job that began, or the list again with what is wrong.
+async fn after(
+    p: &Platform,
+    view: &View,
+    v: &Viewer,
+    begun: Result<JobId, Problem>,
+) -> Result<Response, Refused> {
+    match begun {
         Ok(id) => Ok(Redirect::to(&view.link(&format!("/jobs/{id}"))).into_response()),
         Err(Problem { detail, .. }) => {
             let (_, all) = p.store.jobs(1, 50).await.map_err(|e| v.broken(&e))?;
-            Ok(show_list(&p, &view, &v, &all, Some(&detail)))
+            Ok(show_list(p, view, v, &all, Some(&detail)))
         }
     }
 }

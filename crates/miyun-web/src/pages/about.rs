@@ -45,7 +45,7 @@ pub(super) fn data(site: &Site, view: &View, q: &Params) -> Result<Shown, Failur
             tbody { @for ((sequence, at), f) in imports.iter().take(100) { tr {
                 td.n { (sequence) }
                 td { a href={ (crate::shell::prefix(view.lang)) "/?known=" (crate::shell::encode(at)) } title=(view.tr("看当时所知", "see what was known then")) { time datetime=(at) { (at) } } }
-                td { (f.name.rsplit('/').next().unwrap_or("")) } td { (f.declared) } td.n { (f.rows) } td.n { (f.values) } td.n { (f.problems) } td.code { (f.digest.get(..16).unwrap_or("")) "…" }
+                td { (crate::words::each(view.lang, f.name.rsplit('/').next().unwrap_or(""))) } td { (crate::words::each(view.lang, &f.declared)) } td.n { (f.rows) } td.n { (f.values) } td.n { (f.problems) } td.code { (f.digest.get(..16).unwrap_or("")) "…" }
             } } }
         } }
         (show::downloads(view, &[("/api/v1/imports".into(), "入库记录", "Imports"), ("/api/v1/places".into(), "城市与站点", "Cities and stations"), ("/api/v1/published".into(), "已公布的数字", "Published figures")]))
@@ -106,7 +106,7 @@ pub(super) fn about(site: &Site, view: &View, _: &Params) -> Result<Shown, Failu
         ul.levels { @for l in &levels { li { (show::level(l.value.name.get(view.lang), u8::try_from(l.value.level).unwrap_or(0))) } } }
         h2 id="maps" { (view.tr("地图", "Maps")) }
         p { (view.tr("不用任何外部底图。区以方格表示相对位置，不表示区界；站点图上每个站点给离它最近的区域着色。", "No base map from elsewhere. Districts are squares that show relative places, not boundaries; on the station map each station colours the area nearest to it.")) }
-        ul { @for l in &LAYERS { li { (l.city) " / " (l.id) ": " (l.credit) ", " (l.licence) } } }
+        ul { @for l in &LAYERS { li lang="en" { (l.city) " / " (l.id) ": " (l.credit) ", " (l.licence) } } }
         h2 id="accessibility" { (view.tr("无障碍声明", "Accessibility")) }
         p { (view.tr("本站以 WCAG 2.2 AA 与 GB/T 37668-2019 为准绳。全部页面不用脚本也能读，能用键盘走完，图都有文字摘要和数据表，另有大字模式。自动检查覆盖全部页面、两种语言、浅色与深色、桌面与手机宽度；自动检查不能代替真人试用。", "The aim is WCAG 2.2 AA and GB/T 37668-2019. Every page reads without scripts, works by keyboard, gives each chart a sentence and a table, and has a large mode. Automatic checks cover all pages, both languages, light and dark, desktop and phone widths; they do not replace trials with people.")) }
         h2 id="errors" { (view.tr("发现错误", "Something wrong?")) }

@@ -104,15 +104,17 @@ async fn one(site: &Arc<Site>, view: &View, name: &str) -> Result<(Shown, bool),
     if let Some(t) = &article.tombstone {
         return Ok((tombstone(view, &article, t), true));
     }
-    let versions = published(site, &article.id).await?;
-    // As known then: the version that had been published by that moment.
-    let shown = match (&view.known, named(name)?.1) {
-        (Some(known), None) => versions
-            .iter()
-            .find(|v| v.decided_at.is_some_and(|at| at.to_string() <= *known))
-            .cloned(),
-        _ => shown,
-    };
+    let mut versions = published(site, &article.id).await?;
+    let mut latest = article.current.as_ref().map_or(0, |c| c.version);
+    let mut shown = shown;
+    if let Some(known) = view.known_at() {
+        // As known then: the versions that had been published by that moment.
+        versions.retain(|v| v.shown_by(known));
+        latest = versions.first().map_or(0, |v| v.version);
+        if named(name)?.1.is_none() {
+            shown = versions.first().cloned();
+        }
+    }
     let Some(v) = shown else {
         return Err(Failure::NotFound(format!("no article {name} by then")));
     };
@@ -138,7 +140,6 @@ async fn one(site: &Arc<Site>, view: &View, name: &str) -> Result<(Shown, bool),
     let blocks = markup::parse(&text.body);
     let c = &v.content;
     let now = Timestamp::now();
-    let latest = article.current.as_ref().map_or(0, |c| c.version);
     let linked = tracked(c.links.iter().map(|l| l.anchor.as_str()));
     let chip = |b: &markup::Block| {
         html! { @for l in c.links.iter().filter(|l| l.anchor == b.anchor) { @if let Some(m) = states.get(&l.measure) { " " (tracking(view, m)) } @else { " " span.chip { (l.measure) } } } }
@@ -192,11 +193,11 @@ async fn one(site: &Arc<Site>, view: &View, name: &str) -> Result<(Shown, bool),
                     @if w.version == v.version { strong { (view.tr("第 ", "version ")) (w.version) (view.tr(" 版", "")) } } @else { a href=(view.link(&format!("/articles/{}@{}", article.id, w.version))) { (view.tr("第 ", "version ")) (w.version) (view.tr(" 版", "")) } }
                     @if let Some(at) = w.decided_at { " " span.soft { (crate::articles::when::exact(at)) } }
                     @if w.version > 1 { " " a href=(view.link(&format!("/articles/{}/diff?a={}&b={}", article.id, w.version - 1, w.version))) { (view.tr("改了什么", "what changed")) } }
-                    @if !w.note.is_empty() { br; span.soft { (w.note) } }
+                    @if !w.note.is_empty() { br; span.soft lang="" { (w.note) } }
                 } } }
                 h2 { (view.tr("引用", "Cite")) }
                 p.code.cite { (cite(&cited(view, &article, &v, text, now), Form::Gbt7714)) }
-                p { @for (_, ending, label) in Form::ALL { a href=(view.link(&format!("{url}/cite/{ending}"))) { (label) } " " } }
+                p { @for (_, ending, label) in Form::ALL { a href=(view.link(&format!("{url}/cite/{ending}"))) { (crate::words::word(view.lang, label)) } " " } }
                 p.code { "BLAKE3 " (cut(&v.digest)) }
                 (likes(view, &article, liked))
                 @if !collections.is_empty() { (collect(view, &article, &collections)) }
@@ -285,7 +286,7 @@ fn tombstone(view: &View, article: &Article, t: &miyun_store::Tombstone) -> Show
         h1 { (title) }
         dl.pairs {
             dt { (view.tr("撤回时间", "Withdrawn")) } dd { time datetime=(t.at) { (crate::articles::when::exact(t.at)) } }
-            dt { (view.tr("原因", "Reason")) } dd { (t.reason) }
+            dt { (view.tr("原因", "Reason")) } dd lang="" { (t.reason) }
             dt { (view.tr("编号", "Id")) } dd.code { (article.id) }
         }
         p { (view.tr("网址保留，内容不再显示。", "The address stays; the content is no longer shown.")) " " a href=(view.link("/articles")) { (view.tr("全部文章", "All articles")) } }
@@ -423,7 +424,7 @@ pub(super) async fn difference(
                 Lang::En => format!("Version {a} → version {b}: {added} clauses added, {removed} removed, {edited} edited."),
             }) }
             @if x.title != y.title { p { (view.tr("标题：", "Title: ")) del { (x.title) } " " ins { (y.title) } } }
-            @if !new.note.is_empty() { p.note { (new.note) } }
+            @if !new.note.is_empty() { p.note lang="" { (new.note) } }
             div lang=(tag(y.lang)) { (diff::render(&changes, view.tr("新增", "added"), view.tr("删去", "removed"))) }
         };
         Ok(Shown::new(title, simulated(&site, &new.content), body))

@@ -15,7 +15,7 @@ use crate::articles::feed::{Entry, Feed, atom, json};
 use crate::articles::when;
 use crate::failure::Failure;
 use crate::server::{Params, Shown};
-use crate::shell::{View, prefix, tag};
+use crate::shell::{View, tag};
 use crate::site::Site;
 
 /// Articles on a page.
@@ -95,7 +95,7 @@ pub(super) fn status(lang: Lang, id: &str) -> String {
 }
 
 /// The query that an address asks for.
-fn query(q: &Params) -> Result<ArticleQuery, Failure> {
+fn query(view: &View, q: &Params) -> Result<ArticleQuery, Failure> {
     let text = |k: &str| {
         q.get(k)
             .map(|v| v.trim().to_owned())
@@ -138,6 +138,7 @@ fn query(q: &Params) -> Result<ArticleQuery, Failure> {
                     .map_err(|e| bad("measure", e.to_string()))
             })
             .transpose()?,
+        known: view.known_at(),
         order: match q.get("order").map(String::as_str) {
             Some("date") => Order::Date,
             _ if text("q").is_some() => Order::Relevance,
@@ -166,7 +167,7 @@ pub(super) async fn list(
 }
 
 async fn list_page(site: &Site, view: &View, q: &Params) -> Result<Shown, Failure> {
-    let asked = query(q)?;
+    let asked = query(view, q)?;
     let page = store(site)?.find_articles(&asked).await?;
     let now = Timestamp::now();
     let words = asked.text.clone().unwrap_or_default();
@@ -179,7 +180,7 @@ async fn list_page(site: &Site, view: &View, q: &Params) -> Result<Shown, Failur
             label { (view.tr("文号", "Number")) " " input name="number" size="14" value=(asked.number.as_deref().unwrap_or("")); }
             label { (view.tr("自", "From")) " " input type="date" name="from" value=(asked.from.map(|d| d.to_string()).unwrap_or_default()); }
             label { (view.tr("至", "until")) " " input type="date" name="until" value=(asked.until.map(|d| d.to_string()).unwrap_or_default()); }
-            @for k in ["region", "topic", "source", "publisher", "status", "year", "measure"] { @if let Some(v) = q.get(k).filter(|v| !v.is_empty()) { input type="hidden" name=(k) value=(v); } }
+            @for k in ["region", "topic", "source", "publisher", "status", "year", "measure", "known"] { @if let Some(v) = q.get(k).filter(|v| !v.is_empty()) { input type="hidden" name=(k) value=(v); } }
             button { (view.tr("搜索", "Search")) }
         }
         p { (match view.lang { Lang::Zh => format!("共 {} 篇", page.total), Lang::En => format!("{} articles", page.total) })
@@ -227,6 +228,7 @@ fn api_link(asked: &ArticleQuery, q: &Params) -> String {
         "until",
         "measure",
         "order",
+        "known",
     ] {
         pairs.push((k, q.get(k).map(String::as_str)));
     }
@@ -238,7 +240,7 @@ fn api_link(asked: &ArticleQuery, q: &Params) -> String {
 }
 
 fn feed_link(view: &View, name: &str) -> String {
-    let whole = view.with(&[("page", ""), ("known", "")]);
+    let whole = view.with(&[("page", "")]);
     let (path, query) = whole
         .split_once('?')
         .map_or((whole.as_str(), ""), |(p, q)| (p, q));
@@ -318,11 +320,12 @@ pub(super) fn coverage(view: &View, linked: u32, clauses: u32) -> Markup {
 }
 
 /// The latest articles, for the home page.
-pub(super) async fn latest(site: &Site, most: u32) -> Vec<Article> {
+pub(super) async fn latest(site: &Site, view: &View, most: u32) -> Vec<Article> {
     let Some(store) = site.store() else {
         return Vec::new();
     };
     let q = ArticleQuery {
+        known: view.known_at(),
         page: 1,
         per_page: most,
         ..ArticleQuery::default()
@@ -367,7 +370,7 @@ pub(super) async fn as_json(
 }
 
 async fn feed(site: &Site, view: &View, q: &Params, name: &str) -> Result<Feed, Failure> {
-    let mut asked = query(q)?;
+    let mut asked = query(view, q)?;
     asked.order = Order::Date;
     let page = store(site)?.find_articles(&asked).await?;
     let page_link = |n: u32| {
@@ -394,10 +397,9 @@ async fn feed(site: &Site, view: &View, q: &Params, name: &str) -> Result<Feed, 
             tags.extend(v.content.regions.iter().cloned());
             Some(Entry {
                 url: format!(
-                    "{}{}/articles/{}",
+                    "{}{}",
                     view.origin,
-                    prefix(view.lang),
-                    h.article.id
+                    view.link(&format!("/articles/{}", h.article.id))
                 ),
                 id: format!("urn:ulid:{}", h.article.id),
                 title: t.title.clone(),

@@ -69,7 +69,7 @@ pub(super) async fn with_articles(
     view: View,
     Query(q): Query<Params>,
 ) -> Response {
-    let latest = super::articles::latest(&site, 4).await;
+    let latest = super::articles::latest(&site, &view, 4).await;
     crate::server::shown(view, move |v| page(&site, v, &q, &latest)).await
 }
 

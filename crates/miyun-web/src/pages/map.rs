@@ -364,6 +364,12 @@ fn drawing(
     };
     let sites: Vec<(f64, f64)> = placed.iter().map(|(_, p)| frame.px(*p)).collect();
     let areas = nearest_areas(&sites, frame.width, frame.height);
+    let points: Vec<(f64, f64)> = outlets
+        .iter()
+        .take(OUTLETS_MAX)
+        .map(|o| frame.px((o.lon, o.lat)))
+        .collect();
+    let stand = apart(&points, &sites, (frame.width, frame.height));
     let clip = format!("clip-{day}");
     let name = match layer {
         Layer::Aqi => view.tr("空气质量指数", "air quality index").to_owned(),
@@ -384,8 +390,10 @@ fn drawing(
                 }
             }
             @for l in &own { path class={ "geo " (l.id) } d=(frame.path(&l.lines(), l.closed, 0.7)) {} }
-            g data-part="outlets-drawn" { @for o in outlets.iter().take(OUTLETS_MAX) {
-                @let at = frame.px((o.lon, o.lat));
+            g data-part="outlets-drawn" { @for (from, at) in points.iter().zip(&stand).filter(|(from, at)| from != at) {
+                line.leader x1=(px(from.0)) y1=(px(from.1)) x2=(px(at.0)) y2=(px(at.1)) {}
+            }
+            @for (o, at) in outlets.iter().zip(&stand) {
                 @let (sign, class) = o.standing.sign();
                 a href=(view.link(&o.link)) {
                     title { (o.id) " · " (o.standing.text().get(lang)) }
@@ -410,6 +418,39 @@ fn drawing(
         }) @for l in &own { " " (l.credit) " (" (l.licence) ")" @if let Some(n) = l.approval { " " (n) } } }
         }
     }
+}
+
+/// Where the marks of outlets stand: each as near to its own point as it can be without covering the
+/// mark or the name of a station, or another outlet. Where there is no room it stays at its point.
+fn apart(points: &[(f64, f64)], stations: &[(f64, f64)], size: (f64, f64)) -> Vec<(f64, f64)> {
+    const HALF: f64 = 12.0;
+    const RINGS: u32 = 8;
+    const DIRECTIONS: u32 = 12;
+    let mut out: Vec<(f64, f64)> = Vec::with_capacity(points.len());
+    for p in points {
+        let free = |c: &(f64, f64)| {
+            let inside =
+                (HALF..=size.0 - HALF).contains(&c.0) && (HALF..=size.1 - HALF).contains(&c.1);
+            // A station's mark is 34 by 20 around its point, its name stands below.
+            let station = |s: &(f64, f64)| {
+                (c.0 - s.0).abs() < HALF + 18.0
+                    && (-HALF - 11.0..HALF + 27.0).contains(&(c.1 - s.1))
+            };
+            let outlet =
+                |o: &(f64, f64)| (c.0 - o.0).abs() < 2.0 * HALF && (c.1 - o.1).abs() < 2.0 * HALF;
+            inside && !stations.iter().any(station) && !out.iter().any(outlet)
+        };
+        let around = (1..=RINGS).flat_map(|ring| {
+            (0..DIRECTIONS).map(move |d| {
+                let turn = f64::from(d) / f64::from(DIRECTIONS) * std::f64::consts::TAU;
+                let far = f64::from(ring) * HALF;
+                (p.0 + far * turn.cos(), p.1 + far * turn.sin())
+            })
+        });
+        let place = std::iter::once(*p).chain(around).find(free).unwrap_or(*p);
+        out.push(place);
+    }
+    out
 }
 
 /// A name without the mark of simulation, which the page shows on top.

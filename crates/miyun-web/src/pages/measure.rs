@@ -31,7 +31,10 @@ pub(super) async fn with_clauses(
         site.store(),
         format!("{}/{}", path.1, path.2).parse::<miyun_core::MeasureId>(),
     ) {
-        (Some(s), Ok(id)) => s.links_of_measure(&id).await.unwrap_or_default(),
+        (Some(s), Ok(id)) => s
+            .links_of_measure(&id, view.known_at())
+            .await
+            .unwrap_or_default(),
         _ => Vec::new(),
     };
     crate::server::shown(view, move |v| page(&site, v, &q, &path, &clauses)).await

@@ -14,6 +14,7 @@ use crate::said::clause;
 use crate::server::{Params, Shown};
 use crate::shell::View;
 use crate::site::Site;
+use crate::words::{each, word};
 
 pub(super) fn list(site: &Site, view: &View, q: &Params) -> Result<Shown, Failure> {
     let on = super::at(q, site.today())?;
@@ -29,7 +30,7 @@ pub(super) fn list(site: &Site, view: &View, q: &Params) -> Result<Shown, Failur
         p.lead { (view.tr("法律以数据形式存放：每个数字都有条款、出处和施行日期；没有对照原文核对过的，一律标明未核实。", "The law as data: every number has its clause, citation and dates; what nobody compared with the printed text is marked not verified.")) }
         form.inline method="get" {
             label { (view.tr("在哪一天有效", "In force on")) " " input type="date" name="at" value=(on); }
-            @if media.len() > 1 { label { (view.tr("要素", "Medium")) " " select name="medium" { option value="" { (view.tr("全部", "all")) } @for m in &media { option value=(m) selected[*m == medium] { (super::articles::topic(view.lang, m)) } } } } }
+            @if media.len() > 1 { label { (view.tr("要素", "Medium")) " " select name="medium" { option value="" { (view.tr("全部", "all")) } @for m in &media { option value=(m) selected[*m == medium] { (word(view.lang, &super::articles::topic(view.lang, m))) } } } } }
             button { (view.tr("显示", "Show")) }
         }
         @for (kind, instruments) in &kinds {
@@ -217,7 +218,7 @@ fn used(site: &Site, view: &View, i: &Instrument) -> Markup {
         @if editions.is_empty() && measures.is_empty() { p.soft { (view.tr("没有版本或措施用到它。", "No edition and no measure rests on it.")) } }
         ul {
             @for e in editions { li { (view.tr("版本：", "Edition: ")) (e) } }
-            @for (link, name, clause) in measures { li { (view.tr("措施：", "Measure: ")) a href=(view.link(&link)) { (name) } " " span.soft { (clause) } } }
+            @for (link, name, of) in measures { li { (view.tr("措施：", "Measure: ")) a href=(view.link(&link)) { (name) } " " span.soft { (clause(lang, &of)) } } }
         }
     }
 }
@@ -232,7 +233,10 @@ pub(super) fn diff(site: &Site, view: &View, q: &Params) -> Result<Shown, Failur
     let (a, b) = (find("a")?, find("b")?);
     let rows = miyun_rulebook::report::diff(a, b);
     let title = view.tr("两个文件的差别", "What differs between two instruments");
-    let cell = |v: &Option<String>| v.clone().unwrap_or_else(|| "–".into());
+    let cell = |v: &Option<String>| {
+        v.as_ref()
+            .map_or_else(|| "–".into(), |t| each(view.lang, t))
+    };
     let body = html! {
         p.crumbs { a href=(view.link("/rules")) { (view.tr("规则库", "Rulebook")) } }
         h1 { (title) }
@@ -242,7 +246,7 @@ pub(super) fn diff(site: &Site, view: &View, q: &Params) -> Result<Shown, Failur
         div.scroll tabindex="0" { table {
             thead { tr { th scope="col" { (view.tr("规则种类", "Kind")) } th scope="col" { (view.tr("哪一格", "Cell")) } th.n scope="col" { (a.id) } th.n scope="col" { (b.id) } th scope="col" { (view.tr("条款", "Clause")) } } }
             tbody { @for r in &rows { tr {
-                td { (r.kind) } th scope="row" { (r.key) }
+                td { (word(view.lang, r.kind)) } th scope="row" { (each(view.lang, &r.key)) }
                 td.n { @if r.a.is_some() && r.b.is_some() { del { (cell(&r.a)) } } @else { (cell(&r.a)) } }
                 td.n { @if r.b.is_some() { ins { (cell(&r.b)) } } @else { "–" } }
                 td { (clause(view.lang, &r.clause_a)) @if !r.clause_b.is_empty() && r.clause_a != r.clause_b { " → " (clause(view.lang, &r.clause_b)) } @if !r.verified { " " (rules::unverified(view.lang)) } }

@@ -30,11 +30,11 @@ async fn make(site: &Arc<Site>, view: &View, text: &str) -> Result<Shown, Failur
     let hits = tokio::task::spawn_blocking(move || find(&of, &asked))
         .await
         .map_err(|e| Failure::Broken(e.to_string()))?;
-    let found = articles(site, &text).await?;
+    let found = articles(site, &text, view.known_at()).await?;
     let total = hits.len() as u64 + found.total;
     let title = view.tr("搜索", "Search");
     let body = html! {
-        h1 { (title) @if !text.is_empty() { ": " (text) } }
+        h1 { (title) @if !text.is_empty() { ": " span lang="" { (text) } } }
         @if text.is_empty() { p { (view.tr("在上面的框里写：措施、规则、站点、文章或术语。", "Write a measure, a rule, a station, an article or a term into the box above.")) } }
         @else if total == 0 { p { (view.tr("措施、规则、站点、文章和术语里都没有找到。换个说法，或少写几个字再试。", "Nothing among measures, rules, stations, articles and terms. Try other words, or fewer.")) } }
         @else { p { (match view.lang { Lang::Zh => format!("共 {total} 项"), Lang::En => format!("{total} found") })
@@ -51,7 +51,7 @@ fn group(view: &View, kind: Kind, hits: &[Hit]) -> Markup {
     let of: Vec<&Hit> = hits.iter().filter(|h| h.kind == kind).collect();
     html! { @if !of.is_empty() {
         h2 { (kind.name().get(view.lang)) }
-        ul { @for h in of { li { a href=(view.link(&h.link)) { (h.title.get(view.lang)) } } } }
+        ul { @for h in of { li lang=[(kind == Kind::Term).then_some("")] { a href=(view.link(&h.link)) { (h.title.get(view.lang)) } } } }
     } }
 }
 

@@ -444,7 +444,7 @@ fn evidence(site: &Site, view: &View, a: &Assessment, q: &Params) -> Result<Mark
                 div.scroll tabindex="0" { table.rows {
                     thead { tr { th scope="col" { (view.tr("时刻", "Label")) } th.n scope="col" { (view.tr("值", "Value")) } th scope="col" { (view.tr("单位", "Unit")) } th scope="col" { (view.tr("标记", "Flag")) } th scope="col" { (view.tr("文件与行号", "File and line")) } th scope="col" { (view.tr("入库", "Recorded")) } } }
                     tbody { @for r in &listed { tr {
-                        td { (r.label) } td.n { @if r.holds { (Decimal::new(r.value, 6).normalize()) } @else { s { (Decimal::new(r.value, 6).normalize()) } } } td { (show::unit(view.lang, &r.unit)) } td { (r.flag.as_str()) @if !r.holds { " " span.soft { (view.tr("已被订正", "corrected since")) } } }
+                        td { (r.label) } td.n { @if r.holds { (Decimal::new(r.value, 6).normalize()) } @else { s { (Decimal::new(r.value, 6).normalize()) } } } td { (show::unit(view.lang, &r.unit)) } td { (crate::words::word(view.lang, r.flag.as_str())) @if !r.holds { " " span.soft { (view.tr("已被订正", "corrected since")) } } }
                         td.code { (r.file.rsplit('/').next().unwrap_or("")) ":" (r.line) } td { (r.recorded_at) }
                     } } }
                 } }

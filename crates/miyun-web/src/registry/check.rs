@@ -27,8 +27,8 @@ fn proven(reg: &Registry, v: &View, number: u64) -> Result<Markup, Error> {
             dt { (v.tr("记录", "Record")) } dd { (number) }
             dt { (v.tr("时间", "Time")) } dd { (time::text(proved.header.time)) }
             @if let Some((f, moves)) = &filing {
-                dt { (v.tr("签署人", "Signed by")) } dd { (f.envelope.by) }
-                dt { (v.tr("依据", "Rule")) } dd { (f.out.rule) @for r in &f.out.also { br; (r) } }
+                dt { (v.tr("签署人", "Signed by")) } dd.code { (f.envelope.by) }
+                dt { (v.tr("依据", "Rule")) } dd { (super::pages::rule(v, &f.out.rule)) @for r in &f.out.also { br; (r) } }
                 dt { (v.tr("划转数", "Movements")) } dd { (moves.len()) }
                 dt { (v.tr("请求原文", "Request as signed")) } dd.code { (f.envelope.request) }
                 dt { (v.tr("签名", "Signature")) } dd.code { (f.envelope.signature) }
@@ -75,7 +75,7 @@ pub async fn page(State(desk): Shared, v: View, Query(q): Params) -> Shown {
             let r = m.retirement(id)?;
             let same = Some(r.record) == named;
             Ok(html! { p { @if same { span class="verdict good" { "✓ " (v.tr("证书编号与记录相符", "the certificate is the one of this record")) } } @else { span class="verdict bad" { "× " (v.tr("证书编号与记录不符", "the certificate is not the one of this record")) } }
-                " " a href=(v.link(&format!("/registry/retirement/{id}"))) { (r.retirement.beneficiary) ", " (r.amount) " t " (r.asset) } } })
+                " " a href=(v.link(&format!("/registry/retirement/{id}"))) { span lang="" { (r.retirement.beneficiary) } ", " (r.amount) " t " (r.asset) } } })
         }).transpose()?;
         Ok(html! {
             h1 { (title) }
@@ -105,8 +105,8 @@ pub async fn posted(
                     dl.pairs {
                         dt { (v.tr("记录", "Record")) } dd { a href=(v.link(&format!("/registry/record/{number}"))) { (number) } }
                         dt { (v.tr("时间", "Time")) } dd { (time::text(*at)) }
-                        dt { (v.tr("签署人", "Signed by")) } dd { (filing.envelope.by) }
-                        dt { (v.tr("依据", "Rule")) } dd { (filing.out.rule) }
+                        dt { (v.tr("签署人", "Signed by")) } dd.code { (filing.envelope.by) }
+                        dt { (v.tr("依据", "Rule")) } dd { (super::pages::rule(v, &filing.out.rule)) }
                         dt { (v.tr("请求原文", "Request as signed")) } dd.code { (filing.envelope.request) }
                     }
                 }

@@ -99,6 +99,11 @@ pub(super) fn kind(view: &View, word: &str) -> String {
 /// What happened to units, or the state of a transfer, in the reader's language.
 pub(super) fn word<'w>(view: &View, word: &'w str) -> &'w str {
     let zh = match word {
+        "propose" => "申报",
+        "validate" => "审定",
+        "register" => "登记",
+        "monitor" => "监测",
+        "verify" => "核查",
         "issue" => "签发",
         "allocate" => "分配",
         "transfer" => "划转",
@@ -108,6 +113,9 @@ pub(super) fn word<'w>(view: &View, word: &'w str) -> &'w str {
         "convert" => "结转",
         "retire" => "注销",
         "cancel" => "取消",
+        "offset" => "用于抵销清缴",
+        "reversal" => "逆转",
+        "adjust" => "相应调整",
         "buffer_in" => "计入缓冲",
         "export" => "转出",
         "reverse" => "冲正",
@@ -122,6 +130,14 @@ pub(super) fn word<'w>(view: &View, word: &'w str) -> &'w str {
         other => other,
     };
     view.tr(zh, word)
+}
+
+/// A rule with its clause; that nobody compared it with the print is said in the reader's language.
+pub(super) fn rule(view: &View, text: &str) -> String {
+    match text.strip_suffix(" (unverified)") {
+        Some(bare) => format!("{bare}{}", view.tr("（未核实）", " (unverified)")),
+        None => text.to_owned(),
+    }
 }
 
 /// A number with thin groups, for people.
@@ -266,7 +282,7 @@ pub async fn party(State(desk): Shared, v: View, Path((_, id)): Path<(String, St
                 thead { tr { th scope="col" { (v.tr("提出时间", "Proposed")) } th scope="col" { (v.tr("转出", "From")) } th scope="col" { (v.tr("转入", "To")) } th scope="col" { (v.tr("单位", "Units")) } th.n scope="col" { "t" } th scope="col" { (v.tr("状态", "State")) } th scope="col" { (v.tr("生效", "Effective")) } th scope="col" { (v.tr("依据", "Rule")) } } }
                 tbody { @for t in m.transfers().filter(|t| t.from == id || t.to == id) { tr {
                     td { (time::text(t.proposed_at)) } td { (t.from) } td { (t.to) } td { (t.asset) } td.n { (number(t.amount)) }
-                    td { (word(v, t.state_at(now).word())) } td { (t.effective.map(time::text).unwrap_or_default()) } td.soft { (t.rule) }
+                    td { (word(v, t.state_at(now).word())) } td { (t.effective.map(time::text).unwrap_or_default()) } td.soft { (rule(v, &t.rule)) }
                 } } }
             } }
             @let of = format!("?party={}", encode(&id));
@@ -287,7 +303,7 @@ pub(super) fn lines<'l>(v: &View, account: u64, rows: impl Iterator<Item = &'l L
                 td { (time::text(l.at)) } td { (word(v, &l.what)) }
                 td { a href=(v.link(&format!("/registry/account/{other}"))) { (other) } }
                 td.n { @if l.posted { @if out { "−" } @else { "+" } } @else { "(" } (number(l.amount)) @if !l.posted { ")" } }
-                td { (serial_text(&l.serials)) } td.soft { (l.rule) }
+                td { (serial_text(&l.serials)) } td.soft { (rule(v, &l.rule)) }
                 td { a href=(v.link(&format!("/registry/record/{}", l.record))) { "#" (l.record) } }
             }
         } }

@@ -27,7 +27,7 @@ pub async fn list(State(desk): Shared, v: View) -> Shown {
                 thead { tr { th scope="col" { (v.tr("编号", "Id")) } th scope="col" { (v.tr("名称", "Name")) } th scope="col" { (v.tr("业主", "Owner")) } th scope="col" { (v.tr("方法学", "Methodology")) } th scope="col" { (v.tr("阶段", "Stage")) } th.n scope="col" { (v.tr("已签发 t", "Issued t")) } } }
                 tbody { @for p in m.projects() { tr {
                     th scope="row" { a href=(v.link(&format!("/registry/project/{}", p.life.id))) { (p.life.id) } }
-                    td { (p.name.get(v.lang)) } td { (p.owner) } td { (p.life.methodology) } td { (stage(v, p.life.stage)) }
+                    td { (p.name.get(v.lang)) } td { (p.owner) } td { (crate::words::word(v.lang, &p.life.methodology)) } td { (stage(v, p.life.stage)) }
                     td.n { (number(p.life.monitoring.iter().map(|m| m.issued).sum::<u64>())) }
                 } } }
             } }
@@ -46,7 +46,7 @@ pub async fn one(State(desk): Shared, v: View, Path((_, id)): Path<(String, Stri
             h1 { (p.name.get(v.lang)) " " span.soft { (p.life.id) } }
             dl.pairs {
                 dt { (v.tr("业主", "Owner")) } dd { a href=(v.link(&format!("/registry/party/{}", p.owner))) { (p.owner) } }
-                dt { (v.tr("方法学", "Methodology")) } dd { (p.life.methodology) }
+                dt { (v.tr("方法学", "Methodology")) } dd { (crate::words::word(v.lang, &p.life.methodology)) }
                 dt { (v.tr("开工", "Started")) } dd { (p.life.started) }
                 dt { (v.tr("位置", "Where")) } dd { @if p.life.outside { (v.tr("市外", "outside the market")) } @else { (v.tr("市内", "inside the market")) } }
                 dt { (v.tr("可逆", "Reversible")) } dd { @if p.life.reversible { (v.tr("是，留缓冲", "yes, with a buffer")) } @else { (v.tr("否", "no")) } }
@@ -63,7 +63,7 @@ pub async fn one(State(desk): Shared, v: View, Path((_, id)): Path<(String, Stri
                 } }
             } }
             h2 { (v.tr("来龙去脉", "Provenance")) }
-            ol.chain { @for s in &p.history { li { (time::text(s.at)) " " strong { (s.what) } " " (s.detail) " " span.soft { (s.by) } " " a href=(v.link(&format!("/registry/record/{}", s.record))) { (v.tr("证明", "proof")) " #" (s.record) } } } }
+            ol.chain { @for s in &p.history { li { (time::text(s.at)) " " strong { (super::pages::word(v, &s.what)) } " " span lang="" { (s.detail) } " " span.soft.code { (s.by) } " " a href=(v.link(&format!("/registry/record/{}", s.record))) { (v.tr("证明", "proof")) " #" (s.record) } } } }
             @let of = format!("?project={}", encode(&id));
             (files(v, &[("monitoring", &of, "监测期", "Monitoring periods"), ("provenance", &of, "来龙去脉", "Provenance")]))
         })

@@ -55,7 +55,7 @@ pub async fn retirements(State(desk): Shared, v: View, Query(q): Params) -> Show
         div.scroll tabindex="0" { table {
             thead { tr { th scope="col" { (v.tr("时间", "Time")) } th scope="col" { (v.tr("受益人", "Beneficiary")) } th.n scope="col" { "t" } th scope="col" { (v.tr("单位", "Units")) } th scope="col" { (v.tr("序列号", "Serials")) } th scope="col" { (v.tr("地区", "Jurisdiction")) } th scope="col" { (v.tr("证书", "Certificate")) } } }
             tbody { @for r in &rows { tr {
-                td { (r.at) } th scope="row" { (r.beneficiary) } td.n { (number(&r.amount)) } td { (r.asset) } td { (r.serials) } td { (r.jurisdiction) }
+                td { (r.at) } th scope="row" lang="" { (r.beneficiary) } td.n { (number(&r.amount)) } td { (r.asset) } td { (r.serials) } td { (r.jurisdiction) }
                 td { a href=(v.link(&format!("/registry/retirement/{}", r.id))) { (v.tr("查看", "open")) " #" (r.record) } }
             } } }
         } }
@@ -79,15 +79,15 @@ pub async fn retirement(
         Ok(html! {
             h1 { (title) }
             dl.pairs {
-                dt { (v.tr("受益人", "Beneficiary")) } dd { (r.retirement.beneficiary) }
+                dt { (v.tr("受益人", "Beneficiary")) } dd lang="" { (r.retirement.beneficiary) }
                 dt { (v.tr("数量", "Quantity")) } dd { (number(r.amount)) " t" }
                 dt { (v.tr("单位", "Units")) } dd { a href=(v.link(&format!("/registry/asset/{}", r.asset))) { (r.asset) } }
                 dt { (v.tr("序列号", "Serials")) } dd { (serial_text(&r.serials)) }
-                dt { (v.tr("用途", "Reason")) } dd { (r.retirement.reason.text().get(v.lang)) @if !r.retirement.note.is_empty() { ": " (r.retirement.note) } }
+                dt { (v.tr("用途", "Reason")) } dd { (r.retirement.reason.text().get(v.lang)) @if !r.retirement.note.is_empty() { ": " span lang="" { (r.retirement.note) } } }
                 dt { (v.tr("地区", "Jurisdiction")) } dd { (r.retirement.jurisdiction) }
                 dt { (v.tr("注销人", "Retired by")) } dd { a href=(v.link(&format!("/registry/party/{}", r.party))) { (r.party) } }
                 dt { (v.tr("时间", "Time")) } dd { (time::text(r.at)) }
-                dt { (v.tr("依据", "Rule")) } dd { (r.rule) }
+                dt { (v.tr("依据", "Rule")) } dd { (super::pages::rule(v, &r.rule)) }
                 dt { (v.tr("编号", "Certificate")) } dd.code { (r.id) }
             }
             p { a href=(pdf) { "PDF" } " · " a href=(v.link(&format!("/registry/record/{}", r.record))) { (v.tr("证明", "proof")) " #" (r.record) } " · " a href=(format!("/api/registry/v1/proofs/{}", r.record)) { "proof.json" } }
@@ -143,7 +143,7 @@ pub async fn compliance(State(desk): Shared, v: View, Query(q): Params) -> Shown
         Ok(html! {
             h1 { (title) " " (year) }
             p { @for y in &years { @if *y == year { strong { (y) } } @else { a href=(v.link(&format!("/registry/compliance?year={y}"))) { (y) } } " " } }
-            @if let Some(r) = rows.first() { p { (v.tr("清缴期限", "Surrender deadline")) " " (r.state.deadline.value) " · " span.soft { (r.state.deadline.rule) } } }
+            @if let Some(r) = rows.first() { p { (v.tr("清缴期限", "Surrender deadline")) " " (r.state.deadline.value) " · " span.soft { (super::pages::rule(v, &r.state.deadline.rule.to_string())) } } }
             p.lead { (match v.lang {
                 Lang::Zh => format!("{} 家单位：{} 家按期足额，{} 家不足，{} 家无核查数据；其中 {late} 家逾期后补足。", rows.len(), count(Code::A), count(Code::B), count(Code::C)),
                 Lang::En => format!("{} units: {} in full and in time, {} short, {} without verified data; {late} of them paid up after the deadline.", rows.len(), count(Code::A), count(Code::B), count(Code::C)),

@@ -221,6 +221,25 @@ async fn plan_articles_search_and_ledger_come_as_files() {
         s.get("/api/v1/articles?year=soon").await.code(),
         "bad-request"
     );
+    // As known then: before its second version the plan had eleven clauses that were tracked.
+    let plan = async |known: &str| {
+        let found = s
+            .get(&format!("/api/v1/articles?topic=carbon&known={known}"))
+            .await
+            .json();
+        let id = found["hits"][0]["article"]["id"].as_str()?.to_owned();
+        let one = s.get(&format!("/api/v1/articles/{id}?known={known}")).await;
+        let version = one.json()["current"]["version"].as_u64()?;
+        assert_eq!(found["hits"][0]["article"]["current"]["version"], version);
+        Some(version)
+    };
+    assert_eq!(plan("2026-01-01").await, None);
+    assert_eq!(plan("2026-02-01").await, Some(1));
+    assert_eq!(plan("2026-04-01").await, Some(2));
+    assert_eq!(
+        s.get("/api/v1/articles?known=then").await.code(),
+        "bad-request"
+    );
     // The ledger of a year.
     assert!(rows("/api/v1/air/ledger?year=2024&part=days").await > 5);
     assert!(rows("/api/v1/air/ledger?year=2024&part=stations").await > 5);
