@@ -11,7 +11,7 @@ use miyun_core::observation::{Flag, IntervalLabel};
 use miyun_core::{Series, SubjectId};
 use miyun_import::SeriesRows;
 
-use self::piece::{Origin, Piece};
+use self::piece::{Origin, Piece, in_runs};
 use crate::import::Held;
 use crate::part;
 use crate::{Commit, Lake, LakeError, Span};
@@ -279,7 +279,7 @@ impl Lake {
             // In the order of the imports, whichever part or merged commit they stand in.
             dense.origins = of
                 .into_iter()
-                .map(|((_, _, digest), hours)| (digest.to_owned(), hours))
+                .map(|((_, _, digest), hours)| (digest.to_owned(), in_runs(hours)))
                 .collect();
             dense.forget_unusable();
             match subjects.get_mut(&dense.series.subject) {
@@ -306,7 +306,7 @@ impl Lake {
                 out.push(Piece::of(series, r));
                 out.len() - 1
             });
-            out[k].widen(u.commit, span, r);
+            out[k].widen(span, r);
             target.push(k);
         }
         for piece in &mut out {
@@ -330,7 +330,7 @@ impl Lake {
             file_of,
             |k, rows| match u.spans[k].mixed {
                 true => out[target[k]].overlay_mixed(rows, u.commit, r),
-                false => out[target[k]].overlay(rows),
+                false => out[target[k]].overlay(rows, Some(u.spans[k].file)),
             },
         )?;
         for piece in &mut out {

@@ -30,8 +30,8 @@ pub(super) struct Piece<'a> {
     pub rows: u64,
     invalid: u64,
     pub origins: BTreeMap<Origin<'a>, Vec<Range<usize>>>,
-    /// Of merged commits: the hours that each of the commit's files gave, run by run.
-    gave: Vec<Vec<Range<usize>>>,
+    /// The hours that each of the commit's files gave, run by run.
+    gave: BTreeMap<usize, Vec<Range<usize>>>,
 }
 
 impl<'a> Piece<'a> {
@@ -45,12 +45,12 @@ impl<'a> Piece<'a> {
             rows: 0,
             invalid: 0,
             origins: BTreeMap::new(),
-            gave: Vec::new(),
+            gave: BTreeMap::new(),
         }
     }
 
-    /// Makes room for the hours of a span and names its file.
-    pub fn widen(&mut self, commit: &'a Commit, span: &Span, r: &Request<'_>) {
+    /// Makes room for the hours of a span.
+    pub fn widen(&mut self, span: &Span, r: &Request<'_>) {
         let hours = (r.days * 24) as i64;
         let hour = |s: i64| (s * 1_000 - self.start_ms).div_euclid(HOUR_MS);
         let from = hour(span.first_s).clamp(0, hours) as usize;
@@ -60,16 +60,11 @@ impl<'a> Piece<'a> {
         } else {
             self.hours.start.min(from)..self.hours.end.max(until)
         };
-        if let Some(file) = commit.files.get(span.file).filter(|_| !span.mixed) {
-            let origin = (commit.recorded(file).0, span.file, file.digest.as_str());
-            self.origins.entry(origin).or_default().push(from..until);
-        }
     }
 
     /// Lays rows of merged commits over what is there: those that were recorded by the time asked
     /// for.
     pub fn overlay_mixed(&mut self, rows: &part::Rows<'_>, commit: &Commit, r: &Request<'_>) {
-        self.gave.resize(commit.files.len(), Vec::new());
         let knew = |k: usize| {
             let file = commit.files.get(k);
             r.as_known_on
@@ -82,39 +77,32 @@ impl<'a> Piece<'a> {
         let end = self.start_ms + self.hours.end as i64 * HOUR_MS;
         for i in 0..rows.time_ms.len() {
             let Some(file) = rows.file(i) else { continue };
-            let inside = (start..end).contains(&rows.time_ms[i]);
-            if inside
-                && (all_known || knew(file))
-                && let Some(gave) = self.gave.get_mut(file)
-            {
-                let hour = ((rows.time_ms[i] - self.start_ms) / HOUR_MS) as usize;
-                match gave.last_mut() {
-                    Some(run) if run.contains(&hour) => {}
-                    Some(run) if run.end == hour => run.end += 1,
-                    _ => gave.push(hour..hour + 1),
+            if all_known {
+                if (start..end).contains(&rows.time_ms[i]) {
+                    let hour = ((rows.time_ms[i] - self.start_ms) / HOUR_MS) as usize;
+                    note(&mut self.gave, file, hour..hour + 1);
                 }
-            }
-            if !all_known && knew(file) {
-                self.overlay(&rows.row(i));
+            } else if knew(file) {
+                self.overlay(&rows.row(i), Some(file));
             }
         }
         if all_known {
-            self.overlay(rows);
+            self.overlay(rows, None);
         }
     }
 
-    /// Names the files of merged commits that gave something.
+    /// Names the files that gave something.
     pub fn name_files(&mut self, commit: &'a Commit) {
-        let gave = std::mem::take(&mut self.gave);
-        for ((k, f), hours) in commit.files.iter().enumerate().zip(gave) {
-            if !hours.is_empty() {
+        for (k, hours) in std::mem::take(&mut self.gave) {
+            if let Some(f) = commit.files.get(k) {
                 let origin = (commit.recorded(f).0, k, f.digest.as_str());
                 self.origins.entry(origin).or_default().extend(hours);
             }
         }
     }
 
-    pub fn overlay(&mut self, rows: &part::Rows<'_>) {
+    /// Lays rows over what is there; they came from `file`, if that is not noted otherwise.
+    pub fn overlay(&mut self, rows: &part::Rows<'_>, file: Option<usize>) {
         let Some(first) = rows.time_ms.first() else {
             return;
         };
@@ -132,7 +120,12 @@ impl<'a> Piece<'a> {
             if rows_in.is_empty() {
                 return;
             }
-            let slots = &mut slots[(at + from) as usize..(at + until) as usize];
+            let hours = (at + from) as usize..(at + until) as usize;
+            if let Some(file) = file {
+                let first = self.hours.start;
+                note(&mut self.gave, file, first + hours.start..first + hours.end);
+            }
+            let slots = &mut slots[hours];
             slots.copy_from_slice(&rows.value[rows_in.clone()]);
             self.rows += rows_in.len() as u64;
             let (words, keys) = rows.usable.unwrap_or_default();
@@ -150,7 +143,13 @@ impl<'a> Piece<'a> {
         }
         for (i, (t, v)) in rows.time_ms.iter().zip(rows.value).enumerate() {
             let hour = usize::try_from((t - start).div_euclid(HOUR_MS)).ok();
-            if let Some(slot) = hour.and_then(|h| slots.get_mut(h)) {
+            if let Some(hour) = hour
+                && let Some(slot) = slots.get_mut(hour)
+            {
+                if let Some(file) = file {
+                    let hour = self.hours.start + hour;
+                    note(&mut self.gave, file, hour..hour + 1);
+                }
                 let usable = rows.usable(i);
                 *slot = if usable { *v } else { UNUSABLE };
                 self.rows += 1;
@@ -158,6 +157,30 @@ impl<'a> Piece<'a> {
             }
         }
     }
+}
+
+/// Adds hours to those of a file.
+fn note(gave: &mut BTreeMap<usize, Vec<Range<usize>>>, file: usize, hours: Range<usize>) {
+    let runs = gave.entry(file).or_default();
+    match runs.last_mut() {
+        Some(run) if run.start <= hours.start && hours.start <= run.end => {
+            run.end = run.end.max(hours.end);
+        }
+        _ => runs.push(hours),
+    }
+}
+
+/// The same hours in order, as few runs as there can be.
+pub(super) fn in_runs(mut hours: Vec<Range<usize>>) -> Vec<Range<usize>> {
+    hours.sort_unstable_by_key(|r| r.start);
+    hours.dedup_by(|next, run| {
+        let meets = next.start <= run.end;
+        if meets {
+            run.end = run.end.max(next.end);
+        }
+        meets
+    });
+    hours
 }
 
 impl Dense {
