@@ -46,11 +46,12 @@ if (live && start) {
 // What streams in begins once the page has been painted.
 const streams = /** @type {HTMLElement | null} */ (document.querySelector("[data-script]"));
 if (streams) {
-  requestAnimationFrame(() => setTimeout(() => {
+  new PerformanceObserver((_, painted) => {
+    painted.disconnect();
     const script = document.createElement("script");
     script.src = streams.dataset.script ?? "";
     document.head.append(script);
-  }));
+  }).observe({ type: "paint", buffered: true });
 }
 // Details open for printing.
 addEventListener("beforeprint", () => { for (const d of document.querySelectorAll("details")) d.open = true; });
