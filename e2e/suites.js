@@ -119,8 +119,8 @@ export async function axe(b, base) {
 const LATIN = [
   // Names of products, formats and licences.
   /^(Miyun|Apache|Atom|JSON|Feed|CSV|CSL|Parquet|OpenAPI|BibTeX|RIS|CSL-JSON|CAD|Trust|BLAKE|PNG|JPEG|WebP|Arrow|DuckDB|pandas|OpenStreetMap|API|POST|GET|DELETE|PUT|BASE|WCAG|AA|CAD Trust|SensorThings|OGC|MQTT|ZIP|PDF|QnRtn|Markdown|OIDC)$/,
-  // Statistics, units, substances and their short names.
-  /^(AQI|IAQI|GEP|GEP-R|Mann-Kendall|Sen|UTC|hPa|MiB|NOx|TSP|BaP|VOC|VOCs|CODCr|Leq|WHO|EPA|CARB|CCR|CCER|AQG|CO2e?|tCO|kWh|km|SIM|Rtd)$/,
+  // Statistics, units, substances and their short names; fields of HJ 212.
+  /^(AQI|IAQI|GEP|GEP-R|Mann-Kendall|Sen|UTC|hPa|MiB|NOx|TSP|BaP|VOC|VOCs|CODCr|Leq|WHO|EPA|CARB|CCR|CCER|AQG|CO2e?|tCO|kWh|km|SIM|Rtd|Data)$/,
   // Words of addresses and commands that a text names, and ids of the demonstration's registry.
   /^(known|miyun|ledger|proof|linxi-bureau|long-river|operator)$/,
 ];

@@ -17,6 +17,7 @@ pub fn unit(lang: Lang, id: &str) -> &str {
         "degC" => "°C",
         "d" => tr(lang, "天", "d"),
         "h" => tr(lang, "小时", "h"),
+        "min" => tr(lang, "分钟", "min"),
         "1" => "",
         other => other,
     }

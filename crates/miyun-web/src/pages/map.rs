@@ -123,8 +123,7 @@ pub(super) fn page(site: &Site, view: &View, q: &Params) -> Result<Shown, Failur
         (list(view, &ev, layer, marks, day, sort))
         @if !shown.is_empty() { div data-part="outlets" { (outlet_list(view, shown)) } }
         @if !shown.is_empty() && view.known.is_none() {
-            div data-live={ "/live/devices?lang=" (view.tr("zh", "en")) } {}
-            script src="/static/devices.js" defer {}
+            div data-live={ "/live/devices?lang=" (view.tr("zh", "en")) } data-script="/static/devices.js" {}
         }
         (super::air::downloads(view, &[("air/days", "这一天", "This day"), ("air/hours", "它的小时值", "Its hours")], &format!("city={}&period={day}", city.id)))
         @if !outlets.is_empty() { (show::downloads(view, &[("/api/v1/device-tables/devices".into(), "设备", "Devices")])) }

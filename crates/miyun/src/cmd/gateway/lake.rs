@@ -157,7 +157,7 @@ pub fn compact(
     beside(lake, follow, book, touched, registered, |series, said| {
         let digest = blake3::hash(&[&range, said.as_bytes()].concat());
         file(
-            format!("counted of frames {place_of}"),
+            format!("counts, frames {place_of}"),
             digest,
             &declared,
             false,
