@@ -221,8 +221,7 @@ impl Shard {
     /// Forgets a connection.
     pub fn forget(&self, conn: &Conn) {
         self.conns.borrow_mut().try_remove(conn.key as usize);
-        self.turn_over(conn);
-        conn.turn.set(Turn::Free);
+        self.leave(conn);
         if let Some(k) = conn.last.borrow().as_ref()
             && let Some(d) = &k.device
         {

@@ -73,6 +73,17 @@ impl Shard {
         }
     }
 
+    /// A connection that is gone waits for nothing.
+    pub fn leave(&self, conn: &Conn) {
+        self.turn_over(conn);
+        if conn.turn.replace(Turn::Free) == Turn::Queued {
+            for room in &self.rooms {
+                let mut queue = room.queue.borrow_mut();
+                queue.retain(|c| !std::ptr::eq(Rc::as_ptr(c), conn));
+            }
+        }
+    }
+
     /// Calls those for whom there is room.
     pub fn make_room(&self) {
         self.call(Class::New);
@@ -87,12 +98,9 @@ impl Shard {
             let Some(conn) = room.queue.borrow_mut().pop_front() else {
                 return;
             };
-            // One that has closed meanwhile is not queued any more.
-            if conn.turn.get() == Turn::Queued {
-                conn.turn.set(Turn::Called(class));
-                room.called.set(room.called.get() + 1);
-                conn.wake();
-            }
+            conn.turn.set(Turn::Called(class));
+            room.called.set(room.called.get() + 1);
+            conn.wake();
         }
     }
 }
