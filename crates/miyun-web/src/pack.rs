@@ -152,8 +152,8 @@ pub struct Pages {
 struct Kept {
     generation: u64,
     made: Instant,
-    /// Since when somebody makes it again.
-    renewing: Option<Instant>,
+    /// Since when somebody makes it again, and from which state of the site.
+    renewing: Option<(Instant, u64)>,
     page: Packed,
 }
 
@@ -167,7 +167,7 @@ const FRESH: Duration = Duration::from_secs(60);
 const FRESH_LIVE: Duration = Duration::from_secs(2);
 const LIVE: [&str; 3] = ["/devices", "/outlets/", "/map"];
 /// How long one reader may take to make an old page again before another one tries.
-const RENEWAL: Duration = Duration::from_secs(30);
+const RENEWAL: Duration = Duration::from_secs(5);
 /// Largest page.
 const LARGEST: usize = 8 << 20;
 
@@ -181,17 +181,18 @@ impl Pages {
         }
     }
 
-    /// The kept page. When it is old, one reader makes it again while the others still get it.
+    /// The kept page. When it is old, or the site has changed, one reader makes it again while the
+    /// others still get it: a change that all of them answered anew would hold all of them up.
     fn get(&self, key: &str, fresh: Duration) -> Option<Packed> {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         let k = kept.get_mut(key)?;
-        if k.generation != self.site.generation() {
-            return None;
-        }
-        let old = k.made.elapsed() >= fresh;
-        let renewed = k.renewing.is_some_and(|t| t.elapsed() < RENEWAL);
+        let now = self.site.generation();
+        let old = k.generation != now || k.made.elapsed() >= fresh;
+        let renewed = k
+            .renewing
+            .is_some_and(|(since, of)| of == now && since.elapsed() < RENEWAL);
         if old && !renewed {
-            k.renewing = Some(Instant::now());
+            k.renewing = Some((Instant::now(), now));
             return None;
         }
         Some(k.page.clone())
