@@ -60,11 +60,16 @@ impl Hours<'_> {
         self.range.clone().filter(|k| self.valid(book, *k)).count()
     }
 
-    /// A mark holds until another comes.
-    fn marked(&self, k: usize) -> bool {
-        let held = self.marks.map(|m| &m.values[..=k]);
-        let last = held.and_then(|v| v.iter().rev().find(|v| **v != MISSING));
-        last.is_some_and(|v| *v > 0)
+    /// Whether a mark stands in each hour: it holds until another comes.
+    fn marked(&self) -> Vec<bool> {
+        let mut held = false;
+        let said = |k: usize| self.marks?.values.get(k).filter(|v| **v != MISSING);
+        (0..self.dense.values.len())
+            .map(|k| {
+                held = said(k).map_or(held, |v| *v > 0);
+                held
+            })
+            .collect()
     }
 }
 
@@ -364,6 +369,7 @@ fn above(book: &Rulebook, hours: &[Hours<'_>], from: Date) -> Counted {
     let mut of: HashMap<Outcome, usize> = HashMap::new();
     let mut over: BTreeMap<&SubjectId, u64> = BTreeMap::new();
     for h in hours {
+        let marked = h.marked();
         for k in h.range.clone().filter(|k| h.dense.values[*k] != MISSING) {
             let on =
                 from.saturating_add(jiff::Span::new().days(i64::try_from(k / 24).unwrap_or(0)));
@@ -377,7 +383,7 @@ fn above(book: &Rulebook, hours: &[Hours<'_>], from: Date) -> Counted {
             let limit = found.filter(|_| value.is_some()).map(|f| f.0);
             let minutes = h.minutes(book, k);
             let value = value.unwrap_or_default();
-            let outcome = judge::outcome(value, limit, true, minutes.as_ref(), h.marked(k));
+            let outcome = judge::outcome(value, limit, true, minutes.as_ref(), marked[k]);
             *of.entry(outcome).or_default() += 1;
             if outcome == Outcome::Exceeded {
                 *over.entry(&h.outlet.id).or_default() += 1;
